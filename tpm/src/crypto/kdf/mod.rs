@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Key derivation (Part 1, 11.4.10) and what is built on it.
+
+mod kdfa;
+mod kdfe;
+mod mgf1;
+mod xor;
+
+pub use kdfa::{DERIVATION_BITS_MAX, KdfaGenerator, kdfa};
+pub use kdfe::kdfe;
+pub use mgf1::{mgf1, mgf1_xor};
+pub use xor::xor_obfuscate;
+
+/// Clears the bits of `output` above the first `bits` (Part 1, 11.4.10: an output that is no
+/// multiple of eight bits has its unused bits in the most significant octet, and they are zero).
+fn clear_unused_bits(output: &mut [u8], bits: u32) {
+    let used = bits % 8;
+    if used != 0
+        && let Some(first) = output.first_mut()
+    {
+        *first &= (1u8 << used).wrapping_sub(1);
+    }
+}
+
+/// Number of octets that hold `bits`.
+fn octets(bits: u32) -> usize {
+    usize::try_from(bits.div_ceil(8)).unwrap_or(usize::MAX)
+}
