@@ -2,3 +2,5 @@
 //! A TPM 2.0 command engine.
 #![no_std]
 #![forbid(unsafe_code)]
+
+pub mod crypto;
