@@ -4,7 +4,7 @@
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
-    PAGE_SIZE, PAGE_SIZE_U64, Vmpl, assert_layout,
+    PAGE_SIZE, PAGE_SIZE_U64, Vmpl,
     launch::{Digest, GuestPolicy},
 };
 

@@ -4,8 +4,6 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::assert_layout;
-
 /// Most functions a CPUID page can hold.
 pub const MAX_FUNCTIONS: usize = 64;
 /// The leaf that carries the C-bit's position in EBX[5:0] and SVSM presence in EAX[28].

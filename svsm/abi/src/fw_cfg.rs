@@ -8,8 +8,6 @@ use zerocopy::{
     big_endian::{U16, U32, U64},
 };
 
-use crate::assert_layout;
-
 /// Selector register, 16 bits, little endian as a port.
 pub const PORT_SELECTOR: u16 = 0x510;
 /// Data register, 8 bits.

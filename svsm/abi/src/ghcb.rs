@@ -6,7 +6,7 @@ use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Vmpl, assert_layout};
+use crate::Vmpl;
 
 /// Highest GHCB protocol version of this project.
 pub const PROTOCOL_VERSION: u16 = 2;

@@ -8,7 +8,7 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::{PAGE_SIZE, Vmpl, assert_layout, launch::Digest, report::REPORT_SIZE};
+use crate::{PAGE_SIZE, Vmpl, launch::Digest, report::REPORT_SIZE};
 
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 0x60;

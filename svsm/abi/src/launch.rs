@@ -7,8 +7,6 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::assert_layout;
-
 /// Bytes of a SHA-384 digest.
 pub const DIGEST_SIZE: usize = 48;
 /// A SHA-384 digest.

@@ -32,7 +32,6 @@ macro_rules! assert_layout {
         };
     };
 }
-pub(crate) use assert_layout;
 
 pub mod config;
 pub mod cpuid;

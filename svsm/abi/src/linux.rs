@@ -7,7 +7,7 @@ use zerocopy::{
     little_endian::{U16, U32, U64},
 };
 
-use crate::{PAGE_SIZE, assert_layout};
+use crate::PAGE_SIZE;
 
 /// Value of `boot_flag`.
 pub const BOOT_FLAG: u16 = 0xaa55;

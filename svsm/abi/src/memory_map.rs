@@ -7,7 +7,7 @@ use core::mem::size_of;
 pub use igvm_defs::{IGVM_VHS_MEMORY_MAP_ENTRY as Entry, MemoryMapEntryType as EntryType};
 use zerocopy::FromBytes;
 
-use crate::{PAGE_SIZE_U64, assert_layout};
+use crate::PAGE_SIZE_U64;
 
 assert_layout!(Entry, size 24, starting_gpa_page_number: 0, number_of_pages: 8, entry_type: 16,
     flags: 18, reserved: 20);

@@ -4,7 +4,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
-    Vmpl, assert_layout,
+    Vmpl,
     launch::{Digest, GuestPolicy},
 };
 

@@ -4,7 +4,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Vmpl, assert_layout};
+use crate::Vmpl;
 
 /// Version of the page that carries everything up to the SVSM's fields.
 pub const SECRETS_VERSION: u32 = 3;

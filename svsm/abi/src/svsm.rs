@@ -6,7 +6,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{PAGE_SIZE, assert_layout, rmp::PageSize};
+use crate::{PAGE_SIZE, rmp::PageSize};
 
 /// Protocol numbers.
 pub mod protocol {
@@ -135,6 +135,7 @@ impl CallResult {
 
     /// Reads RAX as a client does; `None` for a value that isn't defined.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "checked just before")]
     pub const fn decode(rax: u64) -> Option<Self> {
         if rax >> 32 != 0 {
             return None;

@@ -5,7 +5,7 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Vmpl, assert_layout};
+use crate::Vmpl;
 
 /// A segment register. Attributes are the 12 descriptor bits without the gap:
 /// type `[3:0]`, S 4, DPL `[6:5]`, P 7, AVL 8, L 9, D/B 10, G 11.
