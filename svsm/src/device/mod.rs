@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Devices, all of them the host's: what they answer is checked before it is used.
+
+#[cfg(feature = "bare-metal")]
+pub mod console;

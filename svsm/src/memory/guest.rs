@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Copies between private memory of ours and the guest's, through the guest window.
+//!
+//! The copy routines alone open SMAP, and survive a page that is not there (cpu/exception.rs).
+
+use super::{GUEST_MEMORY_END_MAX, GUEST_WINDOW};
+use crate::machine::{GuestFault, Page};
+
+unsafe extern "C" {
+    // memory_functions.s; both return the number of bytes that were left.
+    fn guest_copy(destination: *mut u8, source: *const u8, length: usize) -> usize;
+    fn guest_fill_zero(destination: *mut u8, length: usize) -> usize;
+}
+
+/// Copies from guest memory.
+///
+/// # Errors
+/// A page of the range is not there; part of the copy may have happened.
+pub fn read(address: u64, buffer: &mut [u8]) -> Result<(), GuestFault> {
+    let source = window(address, buffer.len())?;
+    // SAFETY: the destination is a slice of ours; the source is in the window, where nothing is a
+    // Rust object, and where a fault ends the copy.
+    let left = unsafe { guest_copy(buffer.as_mut_ptr(), source, buffer.len()) };
+    if left == 0 { Ok(()) } else { Err(GuestFault) }
+}
+
+/// Copies to guest memory.
+///
+/// # Errors
+/// A page of the range is not there; part of the copy may have happened.
+pub fn write(address: u64, bytes: &[u8]) -> Result<(), GuestFault> {
+    let destination = window(address, bytes.len())?;
+    // SAFETY: the source is a slice of ours; the destination is as the source in `read`.
+    let left = unsafe { guest_copy(destination, bytes.as_ptr(), bytes.len()) };
+    if left == 0 { Ok(()) } else { Err(GuestFault) }
+}
+
+/// Fills a page with zeros.
+///
+/// # Errors
+/// It is not there, or not all of it.
+pub fn zero(page: Page) -> Result<(), GuestFault> {
+    let length = usize::try_from(page.size().bytes()).map_err(|_| GuestFault)?;
+    let destination = window(page.address(), length)?;
+    // SAFETY: as in `write`.
+    let left = unsafe { guest_fill_zero(destination, length) };
+    if left == 0 { Ok(()) } else { Err(GuestFault) }
+}
+
+/// Where a page of the guest appears, for the instructions that take an address.
+pub(crate) const fn address_of(page: Page) -> u64 {
+    GUEST_WINDOW + page.address()
+}
+
+fn window(address: u64, length: usize) -> Result<*mut u8, GuestFault> {
+    let end = address.checked_add(length as u64).ok_or(GuestFault)?;
+    if end > GUEST_MEMORY_END_MAX {
+        return Err(GuestFault);
+    }
+    let place = usize::try_from(GUEST_WINDOW + address).map_err(|_| GuestFault)?;
+    Ok(core::ptr::with_exposed_provenance_mut(place))
+}

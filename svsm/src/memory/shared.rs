@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Pages shared with the hypervisor: bounce buffers. Whatever is read from them was chosen by the
+//! host, and may change between two reads; so bytes are copied out once, by volatile accesses.
+
+use super::PAGE_SIZE;
+
+/// A run of shared pages of ours.
+#[derive(Debug)]
+pub struct SharedPages {
+    address: u64,
+    length: usize,
+}
+
+/// The range leaves the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfRange;
+
+impl SharedPages {
+    /// `count` pages at `address`.
+    ///
+    /// # Safety
+    /// They are shared, mapped shared at their physical address, and used by nothing else.
+    pub(crate) unsafe fn new(address: u64, count: usize) -> Self {
+        Self { address, length: count * PAGE_SIZE as usize }
+    }
+
+    /// Their physical address, for the host.
+    pub const fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Bytes in all.
+    pub const fn size(&self) -> usize {
+        self.length
+    }
+
+    /// Copies out.
+    ///
+    /// # Errors
+    /// The range leaves the pages.
+    pub fn read(&self, offset: usize, buffer: &mut [u8]) -> Result<(), OutOfRange> {
+        let start = self.place(offset, buffer.len())?;
+        for (index, byte) in buffer.iter_mut().enumerate() {
+            // SAFETY: inside the pages, as `place` has checked; no reference covers them.
+            *byte = unsafe { start.wrapping_add(index).read_volatile() };
+        }
+        Ok(())
+    }
+
+    /// Copies in.
+    ///
+    /// # Errors
+    /// The range leaves the pages.
+    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> Result<(), OutOfRange> {
+        let start = self.place(offset, bytes.len())?;
+        for (index, byte) in bytes.iter().enumerate() {
+            // SAFETY: as in `read`.
+            unsafe { start.wrapping_add(index).write_volatile(*byte) };
+        }
+        Ok(())
+    }
+
+    fn place(&self, offset: usize, length: usize) -> Result<*mut u8, OutOfRange> {
+        let end = offset.checked_add(length).ok_or(OutOfRange)?;
+        if end > self.length {
+            return Err(OutOfRange);
+        }
+        Ok(core::ptr::with_exposed_provenance_mut(self.address as usize + offset))
+    }
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Page states: ours at bring-up, the guest's when it is granted its memory.
+//!
+//! A page of RAM that the launch did not load is unassigned. Making it private is three steps: the
+//! hypervisor assigns it (page state change), PVALIDATE takes it, and, for the guest, RMPADJUST
+//! lets its VMPL use it. Large pages throughout where the hypervisor and the RMP allow.
+
+use super::ghcb::{Ghcb, GhcbError};
+use super::instruction::{pvalidate, rmpadjust};
+use super::msr_protocol::{self, MsrProtocolError};
+use crate::cpu::per_cpu;
+use crate::machine::{Page, PageSize, Permissions, RmpFault, Validation};
+use crate::memory::kernel_space::{self, SpaceError};
+use crate::memory::shared::SharedPages;
+use crate::memory::{LARGE_PAGE_SIZE, PAGE_SIZE, guest};
+use snp_abi::ghcb::{PAGE_STATE_ENTRIES, PageOperation, PageStateEntry};
+
+/// Why a page is not in the state it should be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageStateError {
+    /// The hypervisor did not change the state.
+    Host(GhcbError),
+    /// The hypervisor did not change the state (MSR protocol).
+    HostMsr(MsrProtocolError),
+    /// PVALIDATE failed.
+    Validate(u64, RmpFault),
+    /// PVALIDATE found the page in the wanted state already: someone lied about its history.
+    Unchanged(u64),
+    /// RMPADJUST failed.
+    Adjust(u64, RmpFault),
+    /// Memory of our own.
+    Space(SpaceError),
+}
+
+impl From<GhcbError> for PageStateError {
+    fn from(error: GhcbError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<MsrProtocolError> for PageStateError {
+    fn from(error: MsrProtocolError) -> Self {
+        Self::HostMsr(error)
+    }
+}
+
+impl From<SpaceError> for PageStateError {
+    fn from(error: SpaceError) -> Self {
+        Self::Space(error)
+    }
+}
+
+/// What a grant did, for the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GrantCount {
+    /// 4 KiB operations.
+    pub small: u64,
+    /// 2 MiB operations.
+    pub large: u64,
+    /// 2 MiB operations that had to be repeated in small ones.
+    pub mismatches: u64,
+}
+
+/// Makes the page of a CPU's GHCB shared, without needing a GHCB.
+///
+/// # Errors
+/// Any step's.
+pub fn share_ghcb(ghcb: &Ghcb) -> Result<(), PageStateError> {
+    let address = ghcb.address();
+    retract(address)?;
+    msr_protocol::change_page_state(address, PageOperation::Shared)?;
+    kernel_space::map_shared(address)?;
+    // SAFETY: the page is the GHCB's own, mapped shared now; whatever the host left there goes.
+    unsafe {
+        core::ptr::with_exposed_provenance_mut::<[u8; 4096]>(address as usize)
+            .write_volatile([0; 4096])
+    };
+    Ok(())
+}
+
+/// `count` fresh pages, shared with the hypervisor, zeroed.
+///
+/// # Errors
+/// Any step's.
+pub fn allocate_shared(count: usize) -> Result<SharedPages, PageStateError> {
+    let address = kernel_space::allocate_frames(count)?;
+    let pages = (0..count).map(|index| address + index as u64 * PAGE_SIZE);
+    for page in pages.clone() {
+        retract(page)?;
+    }
+    let entries = pages.clone().map(|page| entry(page, PageOperation::Shared, false));
+    per_cpu::current().ghcb.change_page_states(entries)?;
+    for page in pages {
+        kernel_space::map_shared(page)?;
+    }
+    // SAFETY: shared and mapped shared just now, and taken from the frame allocator.
+    let mut shared = unsafe { SharedPages::new(address, count) };
+    for index in 0..count {
+        let cleared = shared.write(index * PAGE_SIZE as usize, &[0; PAGE_SIZE as usize]);
+        debug_assert!(cleared.is_ok());
+    }
+    Ok(shared)
+}
+
+/// Takes private pages of ours out of validation.
+fn retract(address: u64) -> Result<(), PageStateError> {
+    // SAFETY: a frame that the caller has just allocated: mapped, and nobody refers to it.
+    match unsafe { pvalidate(address, PageSize::Small, false) } {
+        Ok(Validation::Changed) => Ok(()),
+        Ok(Validation::Unchanged) => Err(PageStateError::Unchanged(address)),
+        Err(fault) => Err(PageStateError::Validate(address, fault)),
+    }
+}
+
+/// Makes unassigned memory of our region ours: `start..end` is page aligned and mapped.
+///
+/// # Errors
+/// Any step's. A page that was valid already is an attack: the host has mapped it twice.
+pub fn accept_region(start: u64, end: u64) -> Result<(), PageStateError> {
+    assign(start, end)?;
+    let skip = if cfg!(feature = "fault-skip-pvalidate") { end - PAGE_SIZE } else { end };
+    for page in pages(start, skip) {
+        // SAFETY: memory behind the image: mapped, and used by nobody before this.
+        let result = unsafe { pvalidate(page.address(), page.size(), true) };
+        accept(page, result, |small| {
+            // SAFETY: as above.
+            unsafe { pvalidate(small, PageSize::Small, true) }
+        })?;
+    }
+    Ok(())
+}
+
+/// Makes unassigned memory the guest's: assigned, validated, and open to its VMPL.
+///
+/// # Errors
+/// Any step's, as for [`accept_region`].
+pub fn grant(start: u64, end: u64, vmpl: u8) -> Result<GrantCount, PageStateError> {
+    assign(start, end)?;
+    let mut count = GrantCount::default();
+    for page in pages(start, end) {
+        // SAFETY: guest memory that nobody uses yet, mapped in the guest window.
+        let result = unsafe { pvalidate(guest::address_of(page), page.size(), true) };
+        let in_small_pages = accept(page, result, |small| {
+            // SAFETY: as above.
+            unsafe { pvalidate(crate::memory::GUEST_WINDOW + small, PageSize::Small, true) }
+        })?;
+        if in_small_pages {
+            count.mismatches += 1;
+        } else if page.size() == PageSize::Large {
+            count.large += 1;
+        }
+        open(page, vmpl, in_small_pages)?;
+        if in_small_pages {
+            count.small += LARGE_PAGE_SIZE / PAGE_SIZE;
+        } else if page.size() == PageSize::Small {
+            count.small += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// RMPADJUST of one page, or of its 512 parts.
+fn open(page: Page, vmpl: u8, in_small_pages: bool) -> Result<(), PageStateError> {
+    let step = if in_small_pages { PageSize::Small } else { page.size() };
+    for address in (page.address()..page.end()).step_by(step.bytes() as usize) {
+        let mapped = crate::memory::GUEST_WINDOW + address;
+        // SAFETY: guest memory, mapped in the guest window.
+        unsafe { rmpadjust(mapped, step, vmpl, Permissions::ALL, false) }
+            .map_err(|fault| PageStateError::Adjust(address, fault))?;
+    }
+    Ok(())
+}
+
+/// The outcome of a first validation. True when a large page had to be done in small ones.
+fn accept(
+    page: Page,
+    result: Result<Validation, RmpFault>,
+    validate_small: impl Fn(u64) -> Result<Validation, RmpFault>,
+) -> Result<bool, PageStateError> {
+    match result {
+        Ok(Validation::Changed) => Ok(false),
+        Ok(Validation::Unchanged) => Err(PageStateError::Unchanged(page.address())),
+        Err(RmpFault::SizeMismatch) if page.size() == PageSize::Large => {
+            for address in (page.address()..page.end()).step_by(PAGE_SIZE as usize) {
+                match validate_small(address) {
+                    Ok(Validation::Changed) => {}
+                    Ok(Validation::Unchanged) => return Err(PageStateError::Unchanged(address)),
+                    Err(fault) => return Err(PageStateError::Validate(address, fault)),
+                }
+            }
+            Ok(true)
+        }
+        Err(fault) => Err(PageStateError::Validate(page.address(), fault)),
+    }
+}
+
+/// Has the hypervisor assign `start..end`, as many pages per exit as the structure holds.
+fn assign(start: u64, end: u64) -> Result<(), PageStateError> {
+    let ghcb = &per_cpu::current().ghcb;
+    let mut batch = [0u64; PAGE_STATE_ENTRIES];
+    let mut large = [false; PAGE_STATE_ENTRIES];
+    let mut length = 0;
+    for page in pages(start, end) {
+        batch[length] = page.address();
+        large[length] = page.size() == PageSize::Large;
+        length += 1;
+        if length == PAGE_STATE_ENTRIES {
+            send(ghcb, &batch, &large)?;
+            length = 0;
+        }
+    }
+    send(ghcb, &batch[..length], &large[..length])
+}
+
+fn send(ghcb: &Ghcb, pages: &[u64], large: &[bool]) -> Result<(), PageStateError> {
+    let entries =
+        pages.iter().zip(large).map(|(gpa, large)| entry(*gpa, PageOperation::Private, *large));
+    Ok(ghcb.change_page_states(entries)?)
+}
+
+const fn entry(gpa: u64, operation: PageOperation, large: bool) -> PageStateEntry {
+    PageStateEntry { current_page: 0, gpa, operation, large }
+}
+
+/// The pages of a page-aligned range, large ones where they fit.
+fn pages(start: u64, end: u64) -> impl Iterator<Item = Page> {
+    let mut next = start;
+    core::iter::from_fn(move || {
+        let left = end.checked_sub(next).filter(|left| *left >= PAGE_SIZE)?;
+        let large = next.is_multiple_of(LARGE_PAGE_SIZE) && left >= LARGE_PAGE_SIZE;
+        let page = Page::new(next, if large { PageSize::Large } else { PageSize::Small })?;
+        next = page.end();
+        Some(page)
+    })
+}
