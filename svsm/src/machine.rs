@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine, as the protocols and the payload see it.
 //!
-//! Everything above this trait is safe code that runs in host tests against a fake machine; the kernel
-//! implements the same trait with real instructions. The rules that an implementation must keep:
+//! Everything above this trait is safe code that runs in host tests against a fake machine; the
+//! kernel implements the same trait with real instructions. The rules that an implementation must
+//! keep:
 //!
-//! - An address that comes from the guest or the host is an *allegation*. Callers check that it is guest
-//!   RAM ([`Machine::is_guest_ram`]) and not one of the pages that the SVSM took from the guest; an
-//!   implementation must still survive it: a page that isn't validated gives [`GuestFault`], never a
-//!   fatal exception.
+//! - An address that comes from the guest or the host is an *allegation*. Callers check that it is
+//!   guest RAM ([`Machine::is_guest_ram`]) and not one of the pages that the SVSM took from the
+//!   guest; an implementation must still survive it: a page that isn't validated gives
+//!   [`GuestFault`], never a fatal exception.
 //! - Nothing here waits without bound.
 //!
 //! Sources: AMD 24594 (APM volume 3) PVALIDATE, RMPADJUST; AMD 58019 (SVSM).
@@ -16,6 +17,8 @@
 
 /// Bytes in a 4 KiB page.
 pub const PAGE_BYTES: u64 = 0x1000;
+/// The same, as the length of a buffer.
+pub const PAGE_LENGTH: usize = 0x1000;
 /// Bytes in a 2 MiB page.
 pub const LARGE_PAGE_BYTES: u64 = 0x20_0000;
 
@@ -55,7 +58,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// `None` when `address` isn't a multiple of the size or the page would leave the address space.
+    /// `None` when `address` isn't a multiple of the size or the page would leave the address
+    /// space.
     pub const fn new(address: u64, size: PageSize) -> Option<Self> {
         if address & (size.bytes() - 1) != 0 || address.checked_add(size.bytes()).is_none() {
             return None;
@@ -93,17 +97,21 @@ pub enum RmpFault {
     Permission,
     /// `FAIL_INUSE` (3): the page is a VMSA that runs at this moment.
     InUse,
-    /// `FAIL_SIZEMISMATCH` (6): the RMP holds 4 KiB entries there, or the nested mapping is smaller.
+    /// `FAIL_SIZEMISMATCH` (6): the RMP holds 4 KiB entries there, or the nested mapping is
+    /// smaller.
     SizeMismatch,
+    /// No result at all: the instruction raised #VC because the page isn't validated (RMPADJUST),
+    /// or a fault because nothing is assigned there.
+    NotValidated,
     /// Any other value, as it came.
     Other(u32),
 }
 
 impl RmpFault {
-    /// The instruction's value in EAX.
+    /// The instruction's value in EAX; `FAIL_INPUT` stands in where it gave none.
     pub const fn code(self) -> u32 {
         match self {
-            Self::Input => 1,
+            Self::Input | Self::NotValidated => 1,
             Self::Permission => 2,
             Self::InUse => 3,
             Self::SizeMismatch => 6,
@@ -217,16 +225,17 @@ pub trait Machine {
         vmsa: bool,
     ) -> Result<(), RmpFault>;
 
-    /// Asks the hypervisor to make the page private or shared (page state change). Neither validates
-    /// nor invalidates.
+    /// Asks the hypervisor to make the page private or shared (page state change). Neither
+    /// validates nor invalidates.
     fn set_page_state(&mut self, page: Page, state: PageState) -> Result<(), HostFault>;
 
     /// After permissions were taken away: no vCPU of the guest may go on with an old translation.
     /// Called once per request, not once per page.
     fn flush_guest_translations(&mut self);
 
-    /// Whether `start..start + length` lies wholly in RAM that the validated memory map gives to the
-    /// guest: not in the SVSM's region, not reserved, no overflow. A zero length is never guest RAM.
+    /// Whether `start..start + length` lies wholly in RAM that the validated memory map gives to
+    /// the guest: not in the SVSM's region, not reserved, no overflow. A zero length is never guest
+    /// RAM.
     fn is_guest_ram(&self, start: u64, length: u64) -> bool;
 
     /// The validated memory map, in order, without overlaps; `None` behind the last range.
@@ -251,3 +260,6 @@ pub trait Machine {
     /// One line for the console log (no newline). Must not be used for secrets.
     fn log(&mut self, line: core::fmt::Arguments<'_>);
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
