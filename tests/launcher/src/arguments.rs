@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The program's arguments.
+
+use launcher::{Accelerator, Layers, Options};
+use std::path::PathBuf;
+
+pub(crate) const USAGE: &str = "\
+usage: launcher shell [OPTION…]                 boot, with the guest's shell on this terminal
+       launcher command COMMAND [OPTION…]       boot, run COMMAND in the guest, power off
+       launcher boots COUNT CPUS,… [OPTION…]    boot COUNT times with each number of CPUs
+
+  --cpus N               virtual CPUs (default 1)
+  --memory MIB           RAM (default 1024)
+  --kernel FILE          a kernel instead of the guest kit's
+  --initrd FILE          an initramfs instead of the guest kit's
+  --cmdline TEXT         the kernel's command line
+  --log FILE             the boot log (default: a new file in build/log)
+  --machine SWITCH       a switch of the emulator, as trace or counters (may be repeated)
+  --svsm-feature NAME    a cargo feature of the SVSM (may be repeated)
+  --icount SHIFT         count instructions: each takes 2^SHIFT ns of virtual time
+  --qemu ARGUMENT        a further argument for QEMU (may be repeated)
+  --linux-alone          without emulator and SVSM, to test the guest kit
+";
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Task {
+    Help,
+    Shell,
+    Command(String),
+    Boots { count: u32, cpus: Vec<u8> },
+}
+
+/// The parsed arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Arguments {
+    pub(crate) task: Task,
+    pub(crate) options: Options,
+}
+
+impl Arguments {
+    /// Reads the arguments that follow the program's name. The error says what is wrong.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let mut arguments = arguments.into_iter();
+        let mut value = |name: &str| arguments.next().ok_or(format!("{name} needs a value"));
+        let task = match value("launcher")?.as_str() {
+            "help" | "--help" | "-h" => Task::Help,
+            "shell" => Task::Shell,
+            "command" => Task::Command(value("command")?),
+            "boots" => Task::Boots {
+                count: number("COUNT", &value("boots")?)?,
+                cpus: value("boots")?
+                    .split(',')
+                    .map(|cpus| number("CPUS", cpus))
+                    .collect::<Result<_, _>>()?,
+            },
+            other => return Err(format!("no such task: {other}")),
+        };
+        let mut options = Options::default();
+        while let Some(option) = arguments.next() {
+            let mut value = || arguments.next().ok_or(format!("{option} needs a value"));
+            match option.as_str() {
+                "--cpus" => options.cpus = number(&option, &value()?)?,
+                "--memory" => options.memory_mib = number(&option, &value()?)?,
+                "--kernel" => options.kernel = Some(PathBuf::from(value()?)),
+                "--initrd" => options.initrd = Some(PathBuf::from(value()?)),
+                "--cmdline" => options.command_line = value()?,
+                "--log" => options.log = Some(PathBuf::from(value()?)),
+                "--machine" => options.machine_switches.push(value()?),
+                "--svsm-feature" => options.svsm_features.push(value()?),
+                "--icount" => {
+                    let shift = number(&option, &value()?)?;
+                    options.accelerator = Accelerator::InstructionCount { shift };
+                }
+                "--qemu" => options.qemu_arguments.push(value()?),
+                "--linux-alone" => options.layers = Layers::LinuxAlone,
+                _ => return Err(format!("no such option: {option}")),
+            }
+        }
+        Ok(Self { task, options })
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{name} is not a number in its range: {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Arguments, String> {
+        Arguments::parse(text.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        for (text, named) in [
+            ("", "needs a value"),
+            ("sing", "sing"),
+            ("shell --cups 2", "--cups"),
+            ("shell --cpus", "--cpus"),
+            ("shell --cpus 300", "300"),
+            ("boots many 1", "many"),
+            ("boots 3 1,x", "x"),
+            ("command", "needs a value"),
+        ] {
+            let complaint = parse(text).expect_err(text);
+            assert!(complaint.contains(named), "{text}: {complaint}");
+        }
+    }
+
+    #[test]
+    fn options_follow_the_task() {
+        let arguments = parse("boots 20 1,2 --memory 512 --machine trace --machine counters")
+            .expect("good arguments");
+        assert_eq!(arguments.task, Task::Boots { count: 20, cpus: vec![1, 2] });
+        assert_eq!(arguments.options.memory_mib, 512);
+        assert_eq!(arguments.options.machine_switches, ["trace", "counters"]);
+    }
+}

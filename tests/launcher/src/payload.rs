@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The files that one start of a machine needs, in a folder of their own that goes away with it: the
+//! IGVM file, the fw_cfg files, and the sockets that QEMU connects to.
+
+use crate::failure::{Context, Failure, Result};
+use crate::guest::GuestFiles;
+use crate::images::Images;
+use crate::options::Options;
+use crate::progress::step_command;
+use crate::symbols;
+use std::env;
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The folder of one start; removed when dropped.
+#[derive(Debug)]
+pub(crate) struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// Under the system's folder for such, since the path of a socket must be short.
+    pub(crate) fn create() -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("macadamia-{}-{number}", process::id()));
+        fs::create_dir(&path).context(|| format!("make the folder {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn socket(&self, name: &str) -> Result<UnixListener> {
+        let path = self.file(name);
+        let listener = UnixListener::bind(&path)
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+        listener.context(|| format!("listen on {}", path.display()))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.file(name);
+        fs::write(&path, bytes).context(|| format!("write {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0) {
+            eprintln!("launcher: remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// What the emulator and the SVSM start from.
+#[derive(Debug)]
+pub(crate) struct Payload {
+    pub(crate) emulator: PathBuf,
+    pub(crate) igvm: PathBuf,
+    /// fw_cfg files: the name without `opt/org.macadamia-svsm/`, and the file.
+    pub(crate) fw_cfg: Vec<(&'static str, PathBuf)>,
+}
+
+impl Payload {
+    pub(crate) fn build(options: &Options, guest: &GuestFiles, folder: &RunFolder) -> Result<Self> {
+        let images = Images::build(&options.svsm_features)?;
+        let igvm = folder.file("svsm.igvm");
+        pack(&images, guest, &options.command_line, &igvm)?;
+        let symbols = folder.write("symbols", symbols::of_file(&images.svsm)?.as_bytes())?;
+        let command_line = folder.write("cmdline", options.command_line.as_bytes())?;
+        Ok(Self {
+            emulator: images.emulator,
+            igvm,
+            fw_cfg: vec![
+                ("kernel", guest.kernel.clone()),
+                ("initrd", guest.initrd.clone()),
+                ("cmdline", command_line),
+                ("symbols", symbols),
+            ],
+        })
+    }
+}
+
+/// Packs the SVSM, and the digests of what it may start, into an IGVM file.
+fn pack(images: &Images, guest: &GuestFiles, command_line: &str, igvm: &Path) -> Result<()> {
+    for file in [&guest.kernel, &guest.initrd] {
+        if !file.is_file() {
+            return Err(Failure::new(format!("{} is no file", file.display())));
+        }
+    }
+    step_command(
+        "pack the IGVM file",
+        Command::new(&images.igvmbuilder)
+            .arg("build")
+            .arg("--image")
+            .arg(&images.svsm)
+            .arg("--kernel")
+            .arg(&guest.kernel)
+            .arg("--initrd")
+            .arg(&guest.initrd)
+            .arg("--cmdline")
+            .arg(command_line)
+            .arg("--output")
+            .arg(igvm),
+    )
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! QEMU's command line.
+
+use crate::failure::{Failure, Result};
+use crate::guest::GuestFiles;
+use crate::log::Log;
+use crate::options::{Accelerator, Console, Layers, Options};
+use crate::payload::{Payload, RunFolder};
+use std::process::{Child, Command, Stdio};
+
+/// fw_cfg files of this project are named below this.
+const FW_CFG_PREFIX: &str = "opt/org.macadamia-svsm";
+
+/// The sockets that QEMU connects to, by their names in the run's folder.
+pub(crate) const DEBUG_SOCKET: &str = "debug";
+pub(crate) const CONSOLE_SOCKET: &str = "console";
+pub(crate) const AGENT_SOCKET: &str = "agent";
+
+/// Starts QEMU.
+pub(crate) fn start(
+    options: &Options,
+    guest: &GuestFiles,
+    folder: &RunFolder,
+    log: &Log,
+) -> Result<Child> {
+    // Should this program be killed, the kernel ends QEMU too.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
+    command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
+    command.args(["-M", "q35", "-cpu", "EPYC,+svm,+npt"]);
+    command.args(accelerator(&options.accelerator));
+    command.args(["-smp", &options.cpus.to_string()]);
+    command.args(["-m", &options.memory_mib.to_string()]);
+    match options.layers {
+        Layers::Svsm => {
+            add_payload(&mut command, options, &Payload::build(options, guest, folder)?)
+        }
+        Layers::LinuxAlone => {
+            command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(&guest.initrd);
+            command.arg("-append").arg(&options.command_line);
+        }
+    }
+    add_lines(&mut command, options, folder, log);
+    command.args(&options.qemu_arguments);
+    command.spawn().map_err(|error| {
+        Failure::new(format!(
+            "start setpriv and qemu-system-x86_64: {error}; tests/guest/install installs them"
+        ))
+    })
+}
+
+fn accelerator(accelerator: &Accelerator) -> Vec<String> {
+    match accelerator {
+        Accelerator::Threads => vec!["-accel".into(), "tcg,thread=multi".into()],
+        Accelerator::InstructionCount { shift } => vec![
+            "-accel".into(),
+            "tcg,thread=single".into(),
+            "-icount".into(),
+            format!("shift={shift},sleep=off"),
+        ],
+    }
+}
+
+fn add_payload(command: &mut Command, options: &Options, payload: &Payload) {
+    command.arg("-kernel").arg(&payload.emulator).arg("-initrd").arg(&payload.igvm);
+    command.arg("-append").arg(options.machine_switches.join(" "));
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    for (name, file) in &payload.fw_cfg {
+        let file = quoted(&file.display().to_string());
+        command.arg("-fw_cfg").arg(format!("name={FW_CFG_PREFIX}/{name},file={file}"));
+    }
+}
+
+/// The debug console, the guest's console, and the agent's line, in that order of serial ports.
+fn add_lines(command: &mut Command, options: &Options, folder: &RunFolder, log: &Log) {
+    let socket = |name: &str| {
+        let path = quoted(&folder.file(name).display().to_string());
+        format!("socket,id={name},path={path}")
+    };
+    command.arg("-chardev").arg(socket(DEBUG_SOCKET));
+    command.args(["-device", &format!("isa-debugcon,iobase=0xe9,chardev={DEBUG_SOCKET}")]);
+    command.arg("-chardev");
+    match options.console {
+        Console::Log => {
+            command.arg(socket(CONSOLE_SOCKET));
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+        }
+        Console::Terminal => {
+            let file = quoted(&log.path().display().to_string());
+            command.arg(format!(
+                "stdio,id={CONSOLE_SOCKET},mux=on,signal=off,logfile={file},logappend=on"
+            ));
+            command.args(["-mon", &format!("chardev={CONSOLE_SOCKET},mode=readline")]);
+        }
+    }
+    command.args(["-serial", &format!("chardev:{CONSOLE_SOCKET}")]);
+    command.arg("-chardev").arg(socket(AGENT_SOCKET));
+    command.args(["-serial", &format!("chardev:{AGENT_SOCKET}")]);
+    // QEMU's own warnings and errors; they would mix with a command's output.
+    command.stderr(Stdio::piped());
+}
+
+/// A comma inside a value of QEMU's options is written twice.
+fn quoted(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_a_path_does_not_end_the_option() {
+        assert_eq!(quoted("/tmp/a,b"), "/tmp/a,,b");
+    }
+
+    #[test]
+    fn counting_instructions_needs_one_thread() {
+        let arguments = accelerator(&Accelerator::InstructionCount { shift: 3 });
+        assert!(arguments.contains(&"tcg,thread=single".to_owned()));
+        assert!(arguments.contains(&"shift=3,sleep=off".to_owned()));
+    }
+}
