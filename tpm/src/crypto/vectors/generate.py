@@ -12,6 +12,8 @@ import hmac
 import random
 
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
@@ -153,9 +155,210 @@ def cmac():
                 }
 
 
+class Curve:
+    """Textbook arithmetic on y^2 = x^3 + ax + b, for schemes that no package has."""
+
+    def __init__(self, number, p, a, b, x, y, n):
+        self.number, self.p, self.a, self.b, self.n = number, p, a, b, n
+        self.generator = (x, y)
+        self.size = (p.bit_length() + 7) // 8
+
+    def add(self, one, other):
+        if one is None or other is None:
+            return one or other
+        (x1, y1), (x2, y2) = one, other
+        if x1 == x2 and (y1 + y2) % self.p == 0:
+            return None
+        if one == other:
+            slope = (3 * x1 * x1 + self.a) * pow(2 * y1, -1, self.p)
+        else:
+            slope = (y2 - y1) * pow(x2 - x1, -1, self.p)
+        x = (slope * slope - x1 - x2) % self.p
+        return x, (slope * (x1 - x) - y1) % self.p
+
+    def multiply(self, factor, point):
+        result = None
+        for bit in f"{factor:b}":
+            result = self.add(result, result)
+            if bit == "1":
+                result = self.add(result, point)
+        return result
+
+    def pair(self):
+        private = int.from_bytes(some(self.size + 8), "big") % (self.n - 1) + 1
+        return private, self.multiply(private, self.generator)
+
+    def wide(self, value):
+        return value.to_bytes(self.size, "big")
+
+
+CURVES = [
+    Curve(
+        0x0003, 2**256 - 2**224 + 2**192 + 2**96 - 1, -3,
+        0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B,
+        0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+        0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+        0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
+    ),
+    Curve(
+        0x0004, 2**384 - 2**128 - 2**96 + 2**32 - 1, -3,
+        0xB3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF,
+        0xAA87CA22BE8B05378EB1C71EF320AD746E1D3B628BA79B9859F741E082542A385502F25DBF55296C3A545E3872760AB7,
+        0x3617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147CE9DA3113B5F0B8C00A60B1CE1D7E819D7A431D7C90EA0E5F,
+        0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+    ),
+    Curve(
+        0x0005, 2**521 - 1, -3,
+        0x0051953EB9618E1C9A1F929A21A0B68540EEA2DA725B99B315F3B8B489918EF109E156193951EC7E937B1652C0BD3BB1BF073573DF883D2C34F1EF451FD46B503F00,
+        0x00C6858E06B70404E9CD9E3ECB662395B4429C648139053FB521F828AF606B4D3DBAA14B5E77EFE75928FE1DC127A2FFA8DE3348B3C1856A429BF97E7E31C2E5BD66,
+        0x011839296A789A3BC0045C8A5FB42C7D1BD998F54449579B446817AFBD17273E662C97EE72995EF42640C550B9013FAD0761353C7086A272C24088BE94769FD16650,
+        2**521 - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7,
+    ),
+    Curve(
+        0x0020, 2**256 - 2**224 - 2**96 + 2**64 - 1, -3,
+        0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93,
+        0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
+        0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
+        0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123,
+    ),
+]
+NIST = {0x0003: ec.SECP256R1(), 0x0004: ec.SECP384R1(), 0x0005: ec.SECP521R1()}
+
+
+def point(curve, value, x="x", y="y"):
+    return {x: curve.wide(value[0]), y: curve.wide(value[1])}
+
+
+def ecc_key():
+    for curve in CURVES:
+        for private in [1, 2, 3, 0x10000, curve.n - 2, curve.pair()[0], curve.pair()[0]]:
+            public = curve.multiply(private, curve.generator)
+            yield {"curve": f"{curve.number:04x}", "d": curve.wide(private)} | point(curve, public)
+
+
+def ecdh():
+    for curve in CURVES:
+        for _ in range(3):
+            private, (_, public) = curve.pair()[0], curve.pair()
+            shared = curve.multiply(private, public)[0]
+            if curve.number in NIST:
+                ours = ec.derive_private_key(private, NIST[curve.number])
+                theirs = ec.EllipticCurvePublicNumbers(*public, NIST[curve.number]).public_key()
+                assert ours.exchange(ec.ECDH(), theirs) == curve.wide(shared)
+            yield {
+                "curve": f"{curve.number:04x}", "d": curve.wide(private),
+                "z": curve.wide(shared),
+            } | point(curve, public)
+
+
+def ecdsa():
+    for curve in CURVES[:3]:
+        for name in ["sha1", "sha256", "sha384", "sha512", "sha3_512"]:
+            private, public = curve.pair()
+            key = ec.derive_private_key(private, NIST[curve.number])
+            algorithm = dict(HASHES.values())[name]
+            digest = hashlib.new(name, some(50)).digest()
+            # Deterministic (RFC 6979), so that this program always writes the same.
+            scheme = ec.ECDSA(Prehashed(algorithm), deterministic_signing=True)
+            r, s = decode_dss_signature(key.sign(digest, scheme))
+            for valid in ["yes", "no"]:
+                yield {
+                    "curve": f"{curve.number:04x}", "digest": digest, "r": curve.wide(r),
+                    "s": curve.wide(s), "valid": valid,
+                } | point(curve, public)
+                digest = bytes([digest[0] ^ 1]) + digest[1:]
+
+
+def schnorr():
+    for curve in CURVES:
+        for number in [0x0004, 0x000B, 0x000C, 0x000D]:
+            (private, public), (nonce, commitment) = curve.pair(), curve.pair()
+            digest = some(32)
+            message = curve.wide(commitment[0]) + digest
+            r = hashlib.new(HASHES[number][0], message).digest()[: curve.size]
+            s = (nonce + int.from_bytes(r, "big") * private) % curve.n
+            yield {
+                "curve": f"{curve.number:04x}", "hash": f"{number:04x}", "digest": digest,
+                "r": r.rjust(curve.size, b"\0"), "s": curve.wide(s),
+            } | point(curve, public)
+
+
+def sm2():
+    curve = CURVES[3]
+    for size in [20, 32, 48, 64]:
+        (private, public), (nonce, commitment) = curve.pair(), curve.pair()
+        digest = some(size)
+        r = (int.from_bytes(digest, "big") + commitment[0]) % curve.n
+        s = pow(1 + private, -1, curve.n) * (nonce - r * private) % curve.n
+        yield {"digest": digest, "r": curve.wide(r), "s": curve.wide(s)} | point(curve, public)
+
+
+def mqv():
+    for curve in CURVES:
+        (ds, _), (de, own), (_, fixed), (_, ephemeral) = (curve.pair() for _ in range(4))
+        half = 1 << ((curve.n.bit_length() + 1) // 2)
+        factor = (de + (own[0] % half + half) * ds) % curve.n
+        base = curve.add(ephemeral, curve.multiply(ephemeral[0] % half + half, fixed))
+        yield (
+            {"curve": f"{curve.number:04x}", "ds": curve.wide(ds), "de": curve.wide(de)}
+            | point(curve, own, "ownX", "ownY")
+            | point(curve, fixed, "staticX", "staticY")
+            | point(curve, ephemeral, "ephemeralX", "ephemeralY")
+            | {"z": curve.wide(curve.multiply(factor, base)[0])}
+        )
+
+
+class Drbg:
+    """CTR_DRBG with AES-256, seeded as the derivation of primary objects seeds it (version 1)."""
+
+    def __init__(self, primary_seed, name, data):
+        fixed = b"MACADAMIA PRIMARY 1\0" + name + data + (384).to_bytes(4, "big")
+        seed = hmac.new(primary_seed, b"\0\0\0\1" + fixed, "sha512").digest()[:48]
+        self.key, self.v = b"\0" * 32, 0
+        self.update(seed)
+
+    def blocks(self, count):
+        encryptor = Cipher(algorithms.AES(self.key), modes.ECB()).encryptor()
+        counters = b""
+        for _ in range(count):
+            self.v = (self.v + 1) % (1 << 128)
+            counters += self.v.to_bytes(16, "big")
+        return encryptor.update(counters)
+
+    def update(self, provided):
+        stream = bytes(a ^ b for a, b in zip(self.blocks(3), provided))
+        self.key, self.v = stream[:32], int.from_bytes(stream[32:], "big")
+
+    def draw(self, size):
+        output = self.blocks((size + 15) // 16)[:size]
+        self.update(b"\0" * 48)
+        return output
+
+
+def derived_ecc():
+    for curve in CURVES:
+        for _ in range(2):
+            seed, name, data = some(64), some(34), some(20)
+            drbg, private = Drbg(seed, name, data), curve.n
+            while private > curve.n - 1:
+                draw = int.from_bytes(drbg.draw(curve.size), "big")
+                private = draw % (1 << curve.n.bit_length()) + 1
+            public = curve.multiply(private, curve.generator)
+            yield {
+                "curve": f"{curve.number:04x}", "seed": seed, "name": name, "data": data,
+            } | point(curve, public)
+
+
 if __name__ == "__main__":
     write("kdfa.txt", "KDFa.", kdfa())
     write("kdfe.txt", "KDFe.", kdfe())
     write("mgf1.txt", "MGF1.", mgf1())
     write("symmetric.txt", "Block ciphers in their modes.", symmetric())
     write("cmac.txt", "CMAC.", cmac())
+    write("ecc_key.txt", "Private and public keys.", ecc_key())
+    write("ecdh.txt", "ECDH.", ecdh())
+    write("ecdsa.txt", "ECDSA.", ecdsa())
+    write("schnorr.txt", "ECSchnorr as the TPM defines it.", schnorr())
+    write("sm2.txt", "SM2 signatures.", sm2())
+    write("mqv.txt", "Full MQV.", mqv())
+    write("derived_ecc.txt", "Primary ECC keys.", derived_ecc())
