@@ -30,7 +30,8 @@ const OUTPUT_BYTES_MAX: usize = 64 << 20;
 pub enum Ending {
     /// The guest powered it off.
     PoweredOff,
-    /// The emulator stopped it with this code (see its documentation), written to the debug exit device.
+    /// The emulator stopped it with this code (see its documentation), written to the debug exit
+    /// device.
     Stopped(u8),
     /// QEMU ended with this code, which is no debug exit.
     Failed(i32),
@@ -42,8 +43,8 @@ impl From<ExitStatus> for Ending {
     fn from(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(0), _) => Self::PoweredOff,
-            // The device exits with (code << 1) | 1; QEMU's own failures exit with 1 as well, before
-            // anything has run, so that code 0 is not used.
+            // The device exits with (code << 1) | 1; QEMU's own failures exit with 1 as well,
+            // before anything has run, so that code 0 is not used.
             (Some(1), _) => Self::Failed(1),
             (Some(code), _) if code & 1 == 1 => match u8::try_from(code >> 1) {
                 Ok(code) => Self::Stopped(code),
@@ -75,8 +76,8 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Builds what is missing and starts a machine, without waiting for anything. For machines whose
-    /// guest is not expected to come up.
+    /// Builds what is missing and starts a machine, without waiting for anything. For machines
+    /// whose guest is not expected to come up.
     pub fn start(options: &Options) -> Result<Self> {
         let guest = GuestFiles::for_options(options)?;
         let folder = RunFolder::create()?;

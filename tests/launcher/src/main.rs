@@ -95,7 +95,7 @@ fn boots(options: &Options, count: u32, cpus: &[u8]) -> Result<ExitCode> {
             })?;
             machine.power_off()?;
             println!(
-                "boot {number} of {count} with {cpus} CPU(s): up after {up:.1} s, off after {:.1} s",
+                "boot {number} of {count}, {cpus} CPU(s): up after {up:.1} s, off after {:.1} s",
                 start.elapsed().as_secs_f64()
             );
         }

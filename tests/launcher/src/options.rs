@@ -46,8 +46,8 @@ pub struct Options {
     pub memory_mib: u32,
     /// The guest's kernel, in place of the guest kit's.
     pub kernel: Option<PathBuf>,
-    /// The guest's initramfs, in place of the guest kit's. Without the kit's agent in it, no commands
-    /// can be run.
+    /// The guest's initramfs, in place of the guest kit's. Without the kit's agent in it, no
+    /// commands can be run.
     pub initrd: Option<PathBuf>,
     /// The guest's command line; it is measured.
     pub command_line: String,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The files that one start of a machine needs, in a folder of their own that goes away with it: the
-//! IGVM file, the fw_cfg files, and the sockets that QEMU connects to.
+//! The files that one start of a machine needs, in a folder of their own that goes away with it:
+//! the IGVM file, the fw_cfg files, and the sockets that QEMU connects to.
 
 use crate::failure::{Context, Failure, Result};
 use crate::guest::GuestFiles;

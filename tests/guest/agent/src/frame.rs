@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Frames on a serial line: a marker, the kind, the payload's length (little endian), the payload, and
-//! a CRC-32 (IEEE 802.3) over kind, length and payload.
+//! Frames on a serial line: a marker, the kind, the payload's length (little endian), the payload,
+//! and a CRC-32 (IEEE 802.3) over kind, length and payload.
 //!
 //! A serial line can lose bytes when a receiver is late. A lost byte then is an error with a name,
 //! not a strange result of the command under test.

@@ -3,8 +3,8 @@
 //!
 //! The line is the guest's second serial port in raw mode: bytes arrive in order, but nothing marks
 //! where a message begins, so each travels in a [`frame`]. The host speaks first only after it has
-//! seen [`Message::Ready`]. One command runs at a time; whoever breaks that order gets an error, never
-//! a guess at what was meant.
+//! seen [`Message::Ready`]. One command runs at a time; whoever breaks that order gets an error,
+//! never a guess at what was meant.
 #![forbid(unsafe_code)]
 
 pub mod frame;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `guest-agent LINE CONSOLE`: runs commands for the host.
 //!
-//! LINE is the serial port of the conversation (already in raw mode), CONSOLE the terminal whose size
-//! the host may tell. The agent is started by the guest's init and lives until the machine is off.
+//! LINE is the serial port of the conversation (already in raw mode), CONSOLE the terminal whose
+//! size the host may tell. The agent is started by the guest's init and lives until the machine is
+//! off.
 #![forbid(unsafe_code)]
 
 use guest_agent::frame::{FrameError, FrameReader, PAYLOAD_BYTES_MAX};
@@ -53,7 +54,8 @@ impl Host {
 }
 
 fn serve(line: &str, console: &str) -> Result<(), FrameError> {
-    // Not as the controlling terminal: a command that writes to /dev/tty must not break into frames.
+    // Not as the controlling terminal: a command that writes to /dev/tty must not break into
+    // frames.
     let mut options = OpenOptions::new();
     options.custom_flags(O_NOCTTY);
     let mut reader = FrameReader::new(options.clone().read(true).open(line)?);

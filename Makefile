@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Thin: every target calls one program or script that can also be called by hand.
+
+CARGO ?= cargo
+CPUS ?= 1
+MEM ?= 1024
+
+# As the user wrote it, dollar signs and all; recipes see it in their environment.
+override export CMD := $(value CMD)
+
+launcher := $(CARGO) run --quiet --release --package launcher --
+options := --cpus $(CPUS) --memory $(MEM) \
+	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(INITRD),--initrd '$(INITRD)') \
+	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
+	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
+
+.PHONY: help run test check boots-20 tpm-server guest guest-update install clean
+
+help: ## list the targets (default)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo '  run takes CMD="command in the guest", CPUS=2, MEM=1024 (MiB), KERNEL=, INITRD= (files of'
+	@echo '  your own), LOG= (file), MACHINE="trace counters". Make turns every exit code but 0 into 2;'
+	@echo '  tests/run gives the exact one.'
+
+run: install ## boot; a root shell in the Linux guest, or CMD="…" alone
+	@$(if $(CMD),$(launcher) command "$$CMD" $(options),$(launcher) shell $(options))
+
+test: install ## everything that passes or fails: unit tests, conformance, boots with 1 and 2 vCPUs
+	@tests/test
+
+check: install ## format, clippy, docs, no C in what is trusted, red zone, style
+	@tests/check
+
+boots-20: install ## 20 boots in a row with 1 vCPU and 20 with 2
+	@$(launcher) boots 20 1,2 $(options)
+
+tpm-server: ## the TPM engine behind a socket (ARGS="--help" for its options)
+	@$(CARGO) run --quiet --release --package tpm-server -- $(ARGS)
+
+guest: install ## make the guest's kernel and initramfs, if they are not there
+	@tests/guest/build
+
+guest-update: install ## the same with the newest kernel and packages
+	@tests/guest/build --update
+
+install: ## install the Debian packages that are missing
+	@tests/guest/install
+
+clean: ## remove everything that was built or cached
+	@tests/clean
