@@ -22,6 +22,8 @@ pub const SECRETS_OFFSET: u64 = 0x2000;
 pub const MEMORY_MAP_OFFSET: u64 = 0x3000;
 /// Offset of the vCPU count, an IGVM parameter: a little-endian `u32`.
 pub const VP_COUNT_OFFSET: u64 = 0x4000;
+/// Offset of the ACPI MADT, an IGVM parameter that names the vCPUs' APIC IDs.
+pub const MADT_OFFSET: u64 = 0x5000;
 /// Offset of the kernel image.
 pub const IMAGE_OFFSET: u64 = 0x1_0000;
 /// Most vCPUs this project accepts from the host.

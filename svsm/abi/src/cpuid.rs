@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Most functions a CPUID page can hold.
 pub const MAX_FUNCTIONS: usize = 64;
-/// The leaf that carries the C-bit's position in EBX[5:0] and SVSM presence in EAX[28].
+/// The leaf that carries the C-bit's position in EBX `[5:0]` and SVSM presence in EAX `[28]`.
 pub const LEAF_MEMORY_ENCRYPTION: u32 = 0x8000_001f;
 /// Bit of Fn8000_001F EAX: an SVSM is present.
 pub const SVSM_PRESENT: u32 = 1 << 28;

@@ -273,6 +273,9 @@ impl Vmsa {
         vmsa.gdtr = Segment::table(0, 0xffff);
         vmsa.cr0 = CR0_PROTECTED;
         vmsa.rip = u64::from(entry_gpa);
+        // KVM fills this field from FXSAVE's abridged tag word, where 0 means "all empty". The
+        // launch digest must come out the same there.
+        vmsa.x87_ftw = 0;
         vmsa
     }
 
