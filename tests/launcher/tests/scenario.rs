@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The whole machine: IGVM file, emulator, SVSM at VMPL0, unmodified Linux at VMPL2, tpm2-tools.
+
+use launcher::{Ending, Machine, Options};
+use std::time::Duration;
+
+/// The code that the emulator ends with when a rule of the architecture was broken
+/// (tests/emulator/src/exit_code.rs).
+const VIOLATION: u8 = 5;
+
+/// Boots with a fault that is built into the SVSM; the emulator's report.
+fn violation_of(feature: &str) -> String {
+    let options = Options { svsm_features: vec![feature.to_owned()], ..Options::default() };
+    let mut machine = Machine::start(&options).expect("the machine starts");
+    let ending = machine.wait(Some(Duration::from_secs(180))).expect("the emulator stops it");
+    let reports = machine.log().find("machine-violation:").expect("the log");
+    assert_eq!(ending, Ending::Stopped(VIOLATION), "{feature}: {reports:?}");
+    assert_eq!(reports.len(), 1, "{feature}: one report: {reports:?}");
+    reports.concat()
+}
+
+#[test]
+fn a_page_that_was_not_validated_is_caught() {
+    let report = violation_of("fault-skip-pvalidate");
+    assert!(report.contains("rule=access-to-unvalidated-page"), "{report}");
+}
+
+#[test]
+fn a_page_shared_by_mistake_is_caught() {
+    let report = violation_of("fault-shared-page");
+    assert!(report.contains("rule=private-access-to-unassigned-page"), "{report}");
+}
+
+#[test]
+fn a_vmpl_permission_too_many_is_caught() {
+    let report = violation_of("fault-vmpl-permission");
+    assert!(report.contains("rule=vmpl-permission"), "{report}");
+}
+
+/// What every boot must show: Linux knows where it is, and the TPM works.
+fn boots_with(cpus: u8) {
+    let options = Options { cpus, ..Options::default() };
+    let mut machine = Machine::boot(&options).expect("the guest comes up");
+
+    let count = machine.check("nproc").expect("it runs");
+    assert_eq!(count.trim(), cpus.to_string());
+    let messages = machine.check("dmesg").expect("it runs");
+    for part in ["SEV-SNP", "running at VMPL2", "2.0 device"] {
+        assert!(
+            messages.lines().any(|line| line.contains(part)),
+            "the kernel doesn't say {part}: {messages}"
+        );
+    }
+    machine.check("test -c /dev/tpm0 && test -c /dev/tpmrm0").expect("the TPM's devices");
+    machine.check("tpm2_selftest --fulltest").expect("the TPM tests itself");
+    let properties = machine.check("tpm2_getcap properties-fixed").expect("it runs");
+    assert!(properties.contains("TPM2_PT_FAMILY_INDICATOR"), "{properties}");
+
+    let first = machine.check("tpm2_getrandom --hex 32").expect("it runs");
+    let second = machine.check("tpm2_getrandom --hex 32").expect("it runs");
+    assert_eq!(first.trim().len(), 64, "{first}");
+    assert_ne!(first, second);
+    extend_changes_the_register(&mut machine);
+
+    machine.power_off().expect("the guest powers off");
+}
+
+/// PCR 16 is the debug register: zero at the start, and no one else's.
+fn extend_changes_the_register(machine: &mut Machine) {
+    let zeros = "00".repeat(32);
+    let before = machine.check("tpm2_pcrread sha256:16").expect("it runs");
+    assert!(before.contains(&zeros), "{before}");
+    let event = "11".repeat(32);
+    machine.check(&format!("tpm2_pcrextend 16:sha256={event}")).expect("it runs");
+    let read = machine.check("tpm2_pcrread sha256:16").expect("it runs");
+    // The digest of the old value and the event, by a program that has nothing to do with the TPM.
+    let expected = machine
+        .check(&format!("printf '{zeros}{event}' | xxd -r -p | sha256sum | cut -d' ' -f1"))
+        .expect("it runs");
+    assert!(read.to_lowercase().contains(expected.trim()), "{read} is not {expected}");
+}
+
+#[test]
+fn boots_with_one_cpu() {
+    boots_with(1);
+}
+
+#[test]
+fn boots_with_two_cpus() {
+    boots_with(2);
+}
