@@ -28,6 +28,7 @@ pub mod machine;
 #[allow(unsafe_code, reason = "raw memory")]
 pub mod memory;
 pub mod platform;
+pub mod protocol;
 #[allow(unsafe_code, reason = "SNP instructions and the GHCB")]
 pub mod snp;
 pub mod work;

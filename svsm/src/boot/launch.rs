@@ -4,6 +4,7 @@
 use crate::cpu::cpuid::CpuidTable;
 use crate::memory::kernel_space::launch_page;
 use crate::snp::termination::Reason;
+use alloc::boxed::Box;
 use snp_abi::PAGE_SIZE;
 use snp_abi::config::{
     CONFIG_OFFSET, CPUID_OFFSET, LaunchConfig, LaunchConfigPage, MEMORY_MAP_OFFSET, SECRETS_OFFSET,
@@ -23,10 +24,11 @@ static CPUID: Once<CpuidTable> = Once::new();
 /// # Errors
 /// Which page is malformed.
 pub(super) fn read() -> Result<(&'static LaunchConfig, &'static CpuidTable), Reason> {
-    let bytes = copy_page(CPUID_OFFSET);
+    let mut bytes = Page([0; PAGE_SIZE]);
+    copy_to(CPUID_OFFSET, &mut bytes);
     let page = CpuidPage::ref_from_bytes(&bytes.0).map_err(|_| Reason::Cpuid)?;
     let table = CpuidTable::new(page).map_err(|_| Reason::Cpuid)?;
-    let bytes = copy_page(CONFIG_OFFSET);
+    copy_to(CONFIG_OFFSET, &mut bytes);
     let page = LaunchConfigPage::ref_from_bytes(&bytes.0).map_err(|_| Reason::LaunchConfig)?;
     let config = page.parse().map_err(|_| Reason::LaunchConfig)?;
     Ok((CONFIG.call_once(|| config), CPUID.call_once(|| table)))
@@ -42,36 +44,80 @@ pub fn cpuid_table() -> Option<&'static CpuidTable> {
     CPUID.get()
 }
 
-/// The bytes of the memory map, which the host wrote and nobody measured.
-pub(super) fn memory_map() -> Page {
-    copy_page(MEMORY_MAP_OFFSET)
+/// Offset in the region of the MADT, an IGVM parameter like the memory map.
+const MADT_OFFSET: u64 = 0x5000;
+
+/// What the kernel takes over once it has a heap. Of the host's pages nothing is checked yet.
+pub struct Inputs {
+    memory_map: Box<Page>,
+    madt: Box<Page>,
+    cpuid: Box<Page>,
+    vcpu_count: u32,
+    secrets: Secrets,
 }
 
-/// The number of vCPUs, which the host wrote and nobody measured.
-///
-/// # Errors
-/// It is not a number of vCPUs that we accept.
-pub(super) fn vcpu_count() -> Result<u32, Reason> {
-    let bytes = copy_page(VP_COUNT_OFFSET);
-    let head = bytes.0.first_chunk::<4>().ok_or(Reason::MemoryMap)?;
-    check_vcpu_count(u32::from_le_bytes(*head)).map_err(|_| Reason::MemoryMap)
-}
-
-/// Takes the secrets page; the original is wiped, so that the keys exist once.
-pub(super) fn take_secrets() -> Secrets {
-    let bytes = copy_page(SECRETS_OFFSET);
-    let original = launch_page(SECRETS_OFFSET);
-    for offset in 0..PAGE_SIZE {
-        // SAFETY: the page is ours, validated, mapped writable, and no reference covers it.
-        unsafe { original.add(offset).write_volatile(0) };
+impl Inputs {
+    /// Copies everything.
+    ///
+    /// # Errors
+    /// The number of vCPUs is not one that we accept.
+    pub(super) fn take() -> Result<Self, Reason> {
+        let count = copy_page(VP_COUNT_OFFSET);
+        let head = count.0.first_chunk::<4>().ok_or(Reason::MemoryMap)?;
+        Ok(Self {
+            memory_map: copy_page(MEMORY_MAP_OFFSET),
+            madt: copy_page(MADT_OFFSET),
+            cpuid: copy_page(CPUID_OFFSET),
+            vcpu_count: check_vcpu_count(u32::from_le_bytes(*head))
+                .map_err(|_| Reason::MemoryMap)?,
+            secrets: Secrets::take(),
+        })
     }
-    Secrets(bytes)
+
+    /// The bytes of the memory map: written by the host, measured by nobody.
+    pub fn memory_map(&self) -> &[u8] {
+        &self.memory_map.0
+    }
+
+    /// The bytes of the MADT: written by the host, measured by nobody.
+    pub fn madt(&self) -> &[u8] {
+        &self.madt.0
+    }
+
+    /// The number of vCPUs: said by the host, measured by nobody.
+    pub const fn vcpu_count(&self) -> u32 {
+        self.vcpu_count
+    }
+
+    /// The CPUID page that the firmware has checked.
+    ///
+    /// # Errors
+    /// Never in practice: the buffer has the page's size and alignment.
+    pub fn cpuid(&self) -> Result<&CpuidPage, Reason> {
+        CpuidPage::ref_from_bytes(&self.cpuid.0).map_err(|_| Reason::Internal)
+    }
+
+    /// The secrets page.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
 }
 
 /// The secrets page; wiped when it goes.
-pub struct Secrets(Page);
+pub struct Secrets(Box<Page>);
 
 impl Secrets {
+    /// Takes the page; the original is wiped, so that the keys exist once.
+    fn take() -> Self {
+        let bytes = copy_page(SECRETS_OFFSET);
+        let original = launch_page(SECRETS_OFFSET);
+        for offset in 0..PAGE_SIZE {
+            // SAFETY: the page is ours, validated, mapped writable, and no reference covers it.
+            unsafe { original.add(offset).write_volatile(0) };
+        }
+        Self(bytes)
+    }
+
     /// The page.
     ///
     /// # Errors
@@ -89,14 +135,17 @@ impl Drop for Secrets {
 
 /// A private copy of a page.
 #[repr(C, align(4096))]
-pub(super) struct Page(pub(super) [u8; PAGE_SIZE]);
+struct Page([u8; PAGE_SIZE]);
 
-fn copy_page(offset: u64) -> Page {
-    let mut copy = Page([0; PAGE_SIZE]);
-    // SAFETY: the launch put a validated page there (design, "Guest-physical memory"); it is private,
-    // so the host can't change it now.
-    unsafe {
-        launch_page(offset).cast_const().copy_to_nonoverlapping(copy.0.as_mut_ptr(), PAGE_SIZE)
-    };
+fn copy_page(offset: u64) -> Box<Page> {
+    let mut copy = Box::new(Page([0; PAGE_SIZE]));
+    copy_to(offset, &mut copy);
     copy
+}
+
+fn copy_to(offset: u64, copy: &mut Page) {
+    let source = launch_page(offset).cast_const();
+    // SAFETY: the launch put a validated page there (docs/design.md, "Guest-physical memory"); it is
+    // private, so that the host can't change it now.
+    unsafe { source.copy_to_nonoverlapping(copy.0.as_mut_ptr(), PAGE_SIZE) };
 }

@@ -10,7 +10,7 @@ pub use heap::usage as heap_usage;
 pub use runtime::fatal;
 
 use crate::cpu::cpuid::CpuidTable;
-use crate::cpu::per_cpu::PerCpu;
+use crate::cpu::per_cpu::{self, PerCpu};
 use crate::cpu::registers::{CR4_SMAP, CR4_SMEP, read_tsc, set_cr4};
 use crate::device::console;
 use crate::guest;
@@ -20,6 +20,7 @@ use crate::snp::msr_protocol;
 use crate::snp::page_state;
 use crate::snp::termination::{Reason, request, terminate};
 use core::arch::global_asm;
+use core::convert::Infallible;
 use snp_abi::config::{CPUID_OFFSET, LaunchConfig, LaunchFlags, REGION_BASE, REGION_SIZE};
 use snp_abi::ghcb::HypervisorFeatures;
 use snp_abi::msr_protocol::{CpuidRegister, Request, decode_cpuid_answer};
@@ -38,6 +39,9 @@ unsafe extern "C" {
     /// Leaves the current stack for good (entry.s).
     fn boot_continue(stack_top: u64, function: extern "C" fn() -> !) -> !;
 }
+
+/// CR4 bits that keep the SVSM from executing guest memory, or touching it by accident.
+pub const PROTECTION: u64 = CR4_SMEP | CR4_SMAP;
 
 /// Time stamp at the first line of Rust.
 static START_TSC: spin::Once<u64> = spin::Once::new();
@@ -87,7 +91,7 @@ fn protect(config: &LaunchConfig, cpuid: &CpuidTable) -> Result<(), Reason> {
     }
     // SAFETY: the processor has both; user pages (guest memory) are neither executed nor touched
     // outside the copy routines.
-    unsafe { set_cr4(CR4_SMEP | CR4_SMAP) };
+    unsafe { set_cr4(PROTECTION) };
     Ok(())
 }
 
@@ -100,7 +104,7 @@ fn talk(config: &LaunchConfig, cpuid: &CpuidTable) -> Result<(), Reason> {
     if !features.contains(needed) {
         return Err(Reason::Hypervisor);
     }
-    let ghcb = &crate::cpu::per_cpu::current().ghcb;
+    let ghcb = &per_cpu::current().ghcb;
     page_state::share_ghcb(ghcb).map_err(|_| Reason::Validation)?;
     msr_protocol::register_ghcb(ghcb.address()).map_err(|_| Reason::Hypervisor)?;
     if config.flags.contains(LaunchFlags::VERBOSE) {
@@ -146,9 +150,24 @@ extern "C" fn guest_main() -> ! {
     terminate(reason)
 }
 
-fn prepare() -> Result<core::convert::Infallible, Reason> {
-    let vcpus = launch::vcpu_count()?;
-    let map = launch::memory_map();
-    let secrets = launch::take_secrets();
-    guest::start(&map.0, vcpus, secrets)
+fn prepare() -> Result<Infallible, Reason> {
+    guest::start(launch::Inputs::take()?)
+}
+
+/// Where a further CPU starts: with its own stack and data, in the final address space.
+extern "C" fn other_cpu() -> ! {
+    // The value says whose GHCB the hypervisor is to use for this vCPU.
+    let registered = msr_protocol::register_ghcb(per_cpu::current().ghcb.address());
+    let outcome = registered.map_err(|_| Reason::Hypervisor).and_then(|()| guest::run_other_cpu());
+    let reason = match outcome {
+        Ok(never) => match never {},
+        Err(reason) => reason,
+    };
+    crate::error!("cpu {}: fatal: {reason:?}", per_cpu::current().index);
+    terminate(reason)
+}
+
+/// Address of a further CPU's first instruction.
+pub fn other_cpu_entry() -> u64 {
+    (other_cpu as *const ()).expose_provenance() as u64
 }

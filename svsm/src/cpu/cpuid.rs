@@ -15,6 +15,10 @@ const SMAP: u32 = 1 << 20;
 /// CPUID Fn0000_0007 EBX: RDSEED.
 const RDSEED: u32 = 1 << 18;
 
+const LEAF_SIZES: u32 = 0x8000_0008;
+/// CPUID Fn8000_0008 EBX: INVLPGB and TLBSYNC.
+const INVLPGB: u32 = 1 << 3;
+
 /// EAX, EBX, ECX, EDX.
 pub type Registers = [u32; 4];
 
@@ -81,6 +85,11 @@ impl CpuidTable {
     /// other than through the copy routines.
     pub fn has_supervisor_protection(&self) -> bool {
         self.answer(LEAF_EXTENDED_FEATURES, 0)[1] & (SMEP | SMAP) == SMEP | SMAP
+    }
+
+    /// The INVLPGB and TLBSYNC instructions.
+    pub fn has_broadcast_flush(&self) -> bool {
+        self.answer(LEAF_SIZES, 0)[1] & INVLPGB != 0
     }
 
     /// The RDSEED instruction.

@@ -79,6 +79,25 @@ pub fn flush_page(address: u64) {
     unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) };
 }
 
+/// Drops every translation of this guest, global ones too, on all CPUs, and waits until that is
+/// done (APM volume 3, INVLPGB and TLBSYNC; by their bytes). The caller has checked CPUID.
+pub fn flush_translations_everywhere() {
+    /// RAX: include global translations.
+    const GLOBAL: u64 = 1 << 3;
+    // SAFETY: dropping translations changes no memory; where the instructions are missing they are
+    // #UD, a named fault.
+    unsafe {
+        asm!(
+            ".byte 0x0f, 0x01, 0xfe",
+            ".byte 0x0f, 0x01, 0xff",
+            in("rax") GLOBAL,
+            in("ecx") 0,
+            in("edx") 0,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
 /// RDSEED once; `None` when the source has nothing ready. The caller has checked CPUID.
 pub fn read_seed() -> Option<u64> {
     let value: u64;

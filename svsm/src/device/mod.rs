@@ -3,3 +3,8 @@
 
 #[cfg(feature = "bare-metal")]
 pub mod console;
+pub mod fw_cfg;
+#[cfg(feature = "bare-metal")]
+pub mod fw_cfg_dma;
+#[cfg(feature = "bare-metal")]
+pub mod interval_timer;

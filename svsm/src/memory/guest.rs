@@ -3,8 +3,9 @@
 //!
 //! The copy routines alone open SMAP, and survive a page that is not there (cpu/exception.rs).
 
-use super::{GUEST_MEMORY_END_MAX, GUEST_WINDOW};
-use crate::machine::{GuestFault, Page};
+use super::{GUEST_MEMORY_END_MAX, GUEST_WINDOW, kernel_space};
+use crate::machine::{GuestFault, Page, Permissions, RmpFault, Validation};
+use crate::snp::instruction;
 
 unsafe extern "C" {
     // memory_functions.s; both return the number of bytes that were left.
@@ -47,11 +48,6 @@ pub fn zero(page: Page) -> Result<(), GuestFault> {
     if left == 0 { Ok(()) } else { Err(GuestFault) }
 }
 
-/// Where a page of the guest appears, for the instructions that take an address.
-pub(crate) const fn address_of(page: Page) -> u64 {
-    GUEST_WINDOW + page.address()
-}
-
 fn window(address: u64, length: usize) -> Result<*mut u8, GuestFault> {
     let end = address.checked_add(length as u64).ok_or(GuestFault)?;
     if end > GUEST_MEMORY_END_MAX {
@@ -59,4 +55,40 @@ fn window(address: u64, length: usize) -> Result<*mut u8, GuestFault> {
     }
     let place = usize::try_from(GUEST_WINDOW + address).map_err(|_| GuestFault)?;
     Ok(core::ptr::with_exposed_provenance_mut(place))
+}
+
+/// PVALIDATE of a page of the guest's.
+///
+/// # Errors
+/// The instruction's; `Input` for a page outside the guest window.
+pub fn pvalidate(page: Page, validate: bool) -> Result<Validation, RmpFault> {
+    let address = mapped_address(page)?;
+    // SAFETY: mapped in the guest window; nothing of ours relies on a guest page's state.
+    unsafe { instruction::pvalidate(address, page.size(), validate) }
+}
+
+/// RMPADJUST of a page of the guest's.
+///
+/// # Errors
+/// The instruction's; `Input` for a page outside the guest window.
+pub fn rmpadjust(
+    page: Page,
+    vmpl: u8,
+    permissions: Permissions,
+    vmsa: bool,
+) -> Result<(), RmpFault> {
+    let address = mapped_address(page)?;
+    // SAFETY: mapped in the guest window.
+    unsafe { instruction::rmpadjust(address, page.size(), vmpl, permissions, vmsa) }
+}
+
+/// Where a page appears in the guest window. Were it not mapped, the instructions above would be
+/// a fatal page fault.
+fn mapped_address(page: Page) -> Result<u64, RmpFault> {
+    let address = GUEST_WINDOW + page.address();
+    if page.end() <= GUEST_MEMORY_END_MAX && kernel_space::is_mapped(address) {
+        Ok(address)
+    } else {
+        Err(RmpFault::Input)
+    }
 }

@@ -193,6 +193,12 @@ pub fn map_guest(start: u64, end: u64) -> Result<(), SpaceError> {
     })
 }
 
+/// Whether an address is mapped.
+pub fn is_mapped(address: u64) -> bool {
+    with(|space| Ok(space.table.walk(&RegionTables(&mut space.frames), address).is_some()))
+        .unwrap_or(false)
+}
+
 /// The value of CR3.
 ///
 /// # Errors

@@ -7,11 +7,12 @@
 
 use super::{GUEST_MEMORY_END_MAX, PAGE_SIZE};
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// One bit per guest page up to the end of its memory.
 #[derive(Debug, Default)]
 pub struct ValidatedPages {
-    words: Vec<u64>,
+    words: Vec<AtomicU64>,
 }
 
 impl ValidatedPages {
@@ -29,19 +30,23 @@ impl ValidatedPages {
         let count = usize::try_from(end.div_ceil(PAGE_SIZE * 64)).ok()?;
         let mut words = Vec::new();
         words.try_reserve_exact(count).ok()?;
-        words.resize(count, 0);
+        words.resize_with(count, AtomicU64::default);
         Some(Self { words })
     }
 
     /// Records the state of `count` pages from `address` on; pages beyond the end are left out.
-    pub fn set(&mut self, address: u64, count: u64, validated: bool) {
+    pub fn set(&self, address: u64, count: u64, validated: bool) {
         let first = address / PAGE_SIZE;
         for page in first..first.saturating_add(count) {
-            let Some(word) = index_of(page).and_then(|index| self.words.get_mut(index)) else {
+            let Some(word) = index_of(page).and_then(|index| self.words.get(index)) else {
                 return;
             };
             let bit = 1 << (page % 64);
-            *word = if validated { *word | bit } else { *word & !bit };
+            if validated {
+                word.fetch_or(bit, Ordering::Relaxed);
+            } else {
+                word.fetch_and(!bit, Ordering::Relaxed);
+            }
         }
     }
 
@@ -54,7 +59,7 @@ impl ValidatedPages {
         (address / PAGE_SIZE..=last / PAGE_SIZE).all(|page| {
             index_of(page)
                 .and_then(|index| self.words.get(index))
-                .is_some_and(|word| word >> (page % 64) & 1 == 1)
+                .is_some_and(|word| word.load(Ordering::Relaxed) >> (page % 64) & 1 == 1)
         })
     }
 }
@@ -74,7 +79,7 @@ mod tests {
 
     #[test]
     fn ranges_outside_the_record_are_not_covered() {
-        let mut pages = ValidatedPages::up_to(0x4_0000).unwrap();
+        let pages = ValidatedPages::up_to(0x4_0000).unwrap();
         pages.set(0, 64, true);
         pages.set(0x4_0000, 64, true);
         assert!(pages.covers(0, 0x4_0000));
@@ -87,7 +92,7 @@ mod tests {
 
     #[test]
     fn one_page_without_validation_spoils_the_range() {
-        let mut pages = ValidatedPages::up_to(1 << 20).unwrap();
+        let pages = ValidatedPages::up_to(1 << 20).unwrap();
         pages.set(0x1000, 3, true);
         assert!(pages.covers(0x1000, 0x3000));
         assert!(pages.covers(0x1fff, 2));

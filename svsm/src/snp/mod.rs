@@ -10,3 +10,5 @@ pub mod msr_protocol;
 #[cfg(feature = "bare-metal")]
 pub mod page_state;
 pub mod termination;
+#[cfg(feature = "bare-metal")]
+pub mod vmsa;

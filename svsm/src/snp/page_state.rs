@@ -6,10 +6,13 @@
 //! lets its VMPL use it. Large pages throughout where the hypervisor and the RMP allow.
 
 use super::ghcb::{Ghcb, GhcbError};
-use super::instruction::{pvalidate, rmpadjust};
+use super::instruction::pvalidate;
 use super::msr_protocol::{self, MsrProtocolError};
+use crate::boot::launch;
+use crate::cpu::cpuid::CpuidTable;
 use crate::cpu::per_cpu;
-use crate::machine::{Page, PageSize, Permissions, RmpFault, Validation};
+use crate::cpu::registers::flush_translations_everywhere;
+use crate::machine::{Page, PageSize, PageState, Permissions, RmpFault, Validation};
 use crate::memory::kernel_space::{self, SpaceError};
 use crate::memory::shared::SharedPages;
 use crate::memory::{LARGE_PAGE_SIZE, PAGE_SIZE, guest};
@@ -138,11 +141,10 @@ pub fn grant(start: u64, end: u64, vmpl: u8) -> Result<GrantCount, PageStateErro
     assign(start, end)?;
     let mut count = GrantCount::default();
     for page in pages(start, end) {
-        // SAFETY: guest memory that nobody uses yet, mapped in the guest window.
-        let result = unsafe { pvalidate(guest::address_of(page), page.size(), true) };
-        let in_small_pages = accept(page, result, |small| {
-            // SAFETY: as above.
-            unsafe { pvalidate(crate::memory::GUEST_WINDOW + small, PageSize::Small, true) }
+        let result = guest::pvalidate(page, true);
+        let in_small_pages = accept(page, result, |small| match Page::small(small) {
+            Some(small) => guest::pvalidate(small, true),
+            None => Err(RmpFault::Input),
         })?;
         if in_small_pages {
             count.mismatches += 1;
@@ -159,13 +161,30 @@ pub fn grant(start: u64, end: u64, vmpl: u8) -> Result<GrantCount, PageStateErro
     Ok(count)
 }
 
+/// Changes the state of one page of the guest's, neither validating nor retracting it.
+///
+/// # Errors
+/// The hypervisor's.
+pub fn set_guest_page_state(page: Page, state: PageState) -> Result<(), GhcbError> {
+    let operation = match state {
+        PageState::Private => PageOperation::Private,
+        PageState::Shared => PageOperation::Shared,
+    };
+    let large = page.size() == PageSize::Large;
+    per_cpu::current().ghcb.change_page_states(core::iter::once(entry(
+        page.address(),
+        operation,
+        large,
+    )))
+}
+
 /// RMPADJUST of one page, or of its 512 parts.
 fn open(page: Page, vmpl: u8, in_small_pages: bool) -> Result<(), PageStateError> {
     let step = if in_small_pages { PageSize::Small } else { page.size() };
     for address in (page.address()..page.end()).step_by(step.bytes() as usize) {
-        let mapped = crate::memory::GUEST_WINDOW + address;
-        // SAFETY: guest memory, mapped in the guest window.
-        unsafe { rmpadjust(mapped, step, vmpl, Permissions::ALL, false) }
+        Page::new(address, step)
+            .ok_or(RmpFault::Input)
+            .and_then(|part| guest::rmpadjust(part, vmpl, Permissions::ALL, false))
             .map_err(|fault| PageStateError::Adjust(address, fault))?;
     }
     Ok(())
@@ -232,4 +251,13 @@ fn pages(start: u64, end: u64) -> impl Iterator<Item = Page> {
         next = page.end();
         Some(page)
     })
+}
+
+/// Drops what TLBs hold of the guest, on all CPUs, where the processor lets a guest do so
+/// (INVLPGB). Where it does not, the hypervisor has to: it sees every page state change.
+pub fn flush_guest_translations() {
+    let offered = launch::cpuid_table().is_some_and(CpuidTable::has_broadcast_flush);
+    if offered {
+        flush_translations_everywhere();
+    }
 }

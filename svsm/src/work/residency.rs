@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Counters of residency: for each kind of call a histogram of its time in powers of two.
+//!
+//! "What a request may cost" (docs/design.md) is measured by these, not assumed.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Kinds of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Kind {
+    /// Core protocol, everything but PVALIDATE.
+    Core,
+    /// Core protocol, PVALIDATE.
+    Pvalidate,
+    /// vTPM protocol.
+    Vtpm,
+    /// Everything else, refused calls among it.
+    Other,
+    /// Returns to the SVSM without a call.
+    Spurious,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 5] =
+        [Self::Core, Self::Pvalidate, Self::Vtpm, Self::Other, Self::Spurious];
+
+    /// The kind of the call in RAX.
+    pub const fn of_call(rax: u64) -> Self {
+        match (rax >> 32, rax & 0xffff_ffff) {
+            (0, 1) => Self::Pvalidate,
+            (0, _) => Self::Core,
+            (2, _) => Self::Vtpm,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Buckets of a histogram: bucket n counts times of 2^n to 2^(n+1) ticks.
+const BUCKETS: usize = 40;
+
+/// Time of one kind of call.
+#[derive(Debug)]
+struct Histogram {
+    buckets: [AtomicU32; BUCKETS],
+    total: AtomicU64,
+    longest: AtomicU64,
+}
+
+/// The counters.
+#[derive(Debug)]
+pub struct Residency {
+    histograms: [Histogram; Kind::ALL.len()],
+}
+
+impl Default for Residency {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Residency {
+    /// Counters at zero.
+    pub const fn new() -> Self {
+        Self {
+            histograms: [const {
+                Histogram {
+                    buckets: [const { AtomicU32::new(0) }; BUCKETS],
+                    total: AtomicU64::new(0),
+                    longest: AtomicU64::new(0),
+                }
+            }; Kind::ALL.len()],
+        }
+    }
+
+    /// Counts one stay of `ticks`.
+    pub fn record(&self, kind: Kind, ticks: u64) {
+        let Some(histogram) = self.histograms.get(kind as usize) else { return };
+        let bucket = (ticks | 1).ilog2() as usize;
+        if let Some(count) = histogram.buckets.get(bucket.min(BUCKETS - 1)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        histogram.total.fetch_add(ticks, Ordering::Relaxed);
+        histogram.longest.fetch_max(ticks, Ordering::Relaxed);
+    }
+
+    /// Stays of a kind.
+    pub fn count(&self, kind: Kind) -> u64 {
+        let histogram = self.histograms.get(kind as usize);
+        histogram.map_or(0, |histogram| {
+            histogram.buckets.iter().map(|count| u64::from(count.load(Ordering::Relaxed))).sum()
+        })
+    }
+
+    /// A line for the log.
+    pub const fn line(&self, kind: Kind) -> Line<'_> {
+        Line { residency: self, kind }
+    }
+}
+
+/// One kind's counters as text: `kind count total longest | bucket:count …`, times in ticks.
+#[derive(Debug)]
+pub struct Line<'a> {
+    residency: &'a Residency,
+    kind: Kind,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(histogram) = self.residency.histograms.get(self.kind as usize) else {
+            return Ok(());
+        };
+        write!(
+            formatter,
+            "residency kind={:?} count={} ticks={} longest={} log2=",
+            self.kind,
+            self.residency.count(self.kind),
+            histogram.total.load(Ordering::Relaxed),
+            histogram.longest.load(Ordering::Relaxed),
+        )?;
+        let mut separator = "";
+        for (bucket, count) in histogram.buckets.iter().enumerate() {
+            let count = count.load(Ordering::Relaxed);
+            if count != 0 {
+                write!(formatter, "{separator}{bucket}:{count}")?;
+                separator = ",";
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extreme_times_have_a_bucket() {
+        let residency = Residency::new();
+        for ticks in [0, 1, 2, 3, 1 << 39, u64::MAX] {
+            residency.record(Kind::Vtpm, ticks);
+        }
+        assert_eq!(residency.count(Kind::Vtpm), 6);
+        assert_eq!(residency.count(Kind::Core), 0);
+        let line = residency.line(Kind::Vtpm).to_string();
+        assert!(line.ends_with("log2=0:2,1:2,39:2"), "{line}");
+    }
+
+    #[test]
+    fn calls_have_kinds() {
+        assert_eq!(Kind::of_call(1), Kind::Pvalidate);
+        assert_eq!(Kind::of_call(6), Kind::Core);
+        assert_eq!(Kind::of_call(2 << 32 | 1), Kind::Vtpm);
+        assert_eq!(Kind::of_call(1 << 32 | 1), Kind::Other);
+    }
+}
