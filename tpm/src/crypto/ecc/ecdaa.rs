@@ -19,8 +19,8 @@ const COMMIT_LABEL: &[u8] = b"ECDAA Commit";
 /// The longest Name: an algorithm identifier and a digest of 64 bytes.
 const NAME_SIZE_MAX: usize = 2 + 64;
 
-/// The scalar r that belongs to the commitment `counter` (Part 1, C.2.2 "Commit random value"): the same inputs
-/// always give the same scalar, so only the counter has to be remembered.
+/// The scalar r that belongs to the commitment `counter` (Part 1, C.2.2): the same inputs always
+/// give the same scalar, so only the counter has to be remembered.
 ///
 /// * `secret`: `commitNonce`, random and different after each TPM Reset.
 /// * `name`: of the key that commits, or empty for an ephemeral key.

@@ -9,10 +9,12 @@ files that this program doesn't write.
 
 import hashlib
 import hmac
+import math
 import random
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import padding as padding_module
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
@@ -349,6 +351,166 @@ def derived_ecc():
             } | point(curve, public)
 
 
+SMALL_PRIMES = [n for n in range(3, 2000, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
+
+
+def is_prime(number):
+    """Miller-Rabin with fixed bases; the numbers are not chosen by an adversary."""
+    if any(number % prime == 0 for prime in SMALL_PRIMES):
+        return False
+    d, twos = number - 1, 0
+    while d % 2 == 0:
+        d, twos = d // 2, twos + 1
+    for base in [2, 3, 5, 7, 11, 13, 17, 19]:
+        x = pow(base, d, number)
+        if x in (1, number - 1):
+            continue
+        for _ in range(twos - 1):
+            x = x * x % number
+            if x == number - 1:
+                break
+        else:
+            return False
+    return True
+
+
+def rsa_prime(draw, bits, exponent):
+    """The rule of rsa/prime.rs, version 1."""
+    while True:
+        number = int.from_bytes(draw(bits // 8), "big") | 1 << (bits - 1) | 1
+        large = number >> (bits - 64) > 0xB504F333F9DE6484
+        if large and math.gcd(number - 1, exponent) == 1 and is_prime(number):
+            return number
+
+
+def wide(value, bits):
+    return value.to_bytes(bits // 8, "big")
+
+
+def derived_rsa():
+    for bits, exponent in [(1024, 65537), (2048, 65537), (2048, 3), (3072, 65537)]:
+        seed, name, data = some(64), some(34), some(8)
+        drbg = Drbg(seed, name, data)
+        p, q = (rsa_prime(drbg.draw, bits // 2, exponent) for _ in range(2))
+        yield {
+            "bits": bits, "exponent": exponent, "seed": seed, "name": name, "data": data,
+            "p": wide(p, bits // 2), "n": wide(p * q, bits),
+        }
+
+
+KEYS = []
+
+
+def rsa_keys():
+    for bits, exponent in [(1024, 65537), (2048, 65537), (3072, 3), (4096, 65537), (2048, 4294967291)]:
+        p, q = (rsa_prime(some, bits // 2, exponent) for _ in range(2))
+        d = pow(exponent, -1, (p - 1) * (q - 1))
+        private = rsa.RSAPrivateNumbers(
+            p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p),
+            rsa.RSAPublicNumbers(exponent, p * q),
+        )
+        KEYS.append(private)
+        yield {
+            "exponent": exponent, "n": wide(p * q, bits), "p": wide(p, bits // 2),
+            "q": wide(q, bits // 2),
+        }
+
+
+def raw(key, message):
+    """The private operation, without any padding of the package."""
+    modulus = key.p * key.q
+    return pow(int.from_bytes(message, "big"), key.d, modulus).to_bytes(
+        (modulus.bit_length() + 7) // 8, "big"
+    )
+
+
+def rsassa():
+    for number, key in enumerate(KEYS[:4]):
+        for identifier in [0x0004, 0x000B, 0x000C, 0x000D, 0x0027, 0x0028, 0x0029, 0x0012]:
+            name, algorithm = HASHES[identifier]
+            digest = hashlib.new(name, some(9)).digest()
+            if identifier == 0x0012:  # not offered by the package
+                prefix = bytes.fromhex("3030300c06082a811ccf5501831105000420")
+                size = KEYS[number].public_numbers.n.bit_length() // 8
+                padding = b"\xff" * (size - 3 - len(prefix) - 32)
+                signature = raw(key, b"\0\1" + padding + b"\0" + prefix + digest)
+            else:
+                signature = key.private_key().sign(
+                    digest, padding_module.PKCS1v15(), Prehashed(algorithm)
+                )
+            yield {
+                "key": number, "hash": f"{identifier:04x}", "digest": digest,
+                "signature": signature,
+            }
+
+
+def mask(name, seed, size):
+    blocks = (hashlib.new(name, seed + i.to_bytes(4, "big")).digest() for i in range(30))
+    return b"".join(blocks)[:size]
+
+
+def masked(name, seed, data):
+    return bytes(a ^ b for a, b in zip(data, mask(name, seed, len(data))))
+
+
+def pss():
+    """By hand, since the package takes no salt from outside; it checks each signature."""
+    for number, key in enumerate(KEYS[:4]):
+        for identifier, salt_size in [(0x0004, 20), (0x000B, 32), (0x000B, 0), (0x000C, 5)]:
+            name, algorithm = HASHES[identifier]
+            digest = hashlib.new(name, some(9)).digest()
+            salt = some(salt_size)
+            size = KEYS[number].public_numbers.n.bit_length() // 8
+            value = hashlib.new(name, b"\0" * 8 + digest + salt).digest()
+            data = (b"\1" + salt).rjust(size - len(value) - 1, b"\0")
+            data = masked(name, value, data)
+            signature = raw(key, bytes([data[0] & 0x7F]) + data[1:] + value + b"\xbc")
+            scheme = padding_module.PSS(padding_module.MGF1(algorithm), salt_size)
+            public = key.public_numbers.public_key()
+            public.verify(signature, digest, scheme, Prehashed(algorithm))
+            yield {
+                "key": number, "hash": f"{identifier:04x}", "digest": digest,
+                "signature": signature,
+            }
+
+
+def encrypted_raw(number, message):
+    public = KEYS[number].public_numbers
+    size = public.n.bit_length() // 8
+    return pow(int.from_bytes(message, "big"), public.e, public.n).to_bytes(size, "big")
+
+
+def rsaes():
+    for number, key in enumerate(KEYS[:4]):
+        size = key.public_numbers.n.bit_length() // 8
+        for message in [b"", some(32), some(size - 11)]:
+            filler = bytes(byte % 255 + 1 for byte in some(size - 3 - len(message)))
+            ciphertext = encrypted_raw(number, b"\0\2" + filler + b"\0" + message)
+            opened = key.private_key().decrypt(ciphertext, padding_module.PKCS1v15())
+            assert opened == message
+            yield {"key": number, "message": message, "ciphertext": ciphertext}
+
+
+def oaep():
+    for number, key in enumerate(KEYS[:4]):
+        size = key.public_numbers.n.bit_length() // 8
+        for identifier, label in [(0x0004, b""), (0x000B, b"SECRET\0"), (0x000C, b"IDENTITY\0")]:
+            name, algorithm = HASHES[identifier]
+            digest_size = algorithm.digest_size
+            message, seed = some(16), some(digest_size)
+            data = hashlib.new(name, label).digest() + (b"\1" + message).rjust(
+                size - 2 * digest_size - 1, b"\0"
+            )
+            data = masked(name, seed, data)
+            ciphertext = encrypted_raw(number, b"\0" + masked(name, data, seed) + data)
+            scheme = padding_module.OAEP(padding_module.MGF1(algorithm), algorithm, label)
+            assert key.private_key().decrypt(ciphertext, scheme) == message
+            yield {
+                "key": number, "hash": f"{identifier:04x}", "label": label, "message": message,
+                "ciphertext": ciphertext,
+            }
+
+
 if __name__ == "__main__":
     write("kdfa.txt", "KDFa.", kdfa())
     write("kdfe.txt", "KDFe.", kdfe())
@@ -362,3 +524,9 @@ if __name__ == "__main__":
     write("sm2.txt", "SM2 signatures.", sm2())
     write("mqv.txt", "Full MQV.", mqv())
     write("derived_ecc.txt", "Primary ECC keys.", derived_ecc())
+    write("rsa_keys.txt", "RSA keys.", rsa_keys())
+    write("rsassa.txt", "RSASSA-PKCS1-v1_5.", rsassa())
+    write("pss.txt", "RSASSA-PSS.", pss())
+    write("rsaes.txt", "RSAES-PKCS1-v1_5.", rsaes())
+    write("oaep.txt", "RSAES-OAEP.", oaep())
+    write("derived_rsa.txt", "Primary RSA keys.", derived_rsa())

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The arithmetic of private keys: parameters of the Chinese remainder theorem from one prime
+//! (RFC 8017, 3.2), and recombination. `N` limbs hold a prime and `M` = 2·`N` the modulus.
+
+use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
+use crypto_bigint::{Limb, NonZero, Odd, Uint};
+use zeroize::Zeroize;
+
+use super::limbs::{from_bytes, to_bytes};
+use super::power::ModularPower;
+use crate::crypto::CryptoError;
+
+/// A private key in limbs; wiped on drop.
+pub(super) struct Crt<const N: usize> {
+    pub(super) p: Uint<N>,
+    pub(super) q: Uint<N>,
+    pub(super) d_p: Uint<N>,
+    pub(super) d_q: Uint<N>,
+    /// q⁻¹ modulo p.
+    pub(super) q_inverse: Uint<N>,
+}
+
+impl<const N: usize> Drop for Crt<N> {
+    fn drop(&mut self) {
+        for number in [&mut self.p, &mut self.q, &mut self.d_p, &mut self.d_q, &mut self.q_inverse]
+        {
+            number.zeroize();
+        }
+    }
+}
+
+impl<const N: usize> Crt<N> {
+    /// The parameters of the key with this modulus, exponent and prime.
+    ///
+    /// # Errors
+    /// [`CryptoError::Binding`] if the prime does not divide the modulus into two odd numbers of
+    /// full length, or the exponent has no inverse.
+    pub(super) fn from_prime<const M: usize>(
+        modulus: &Uint<M>,
+        exponent: u32,
+        p: Uint<N>,
+    ) -> Result<Self, CryptoError> {
+        let full_length = |number: &Uint<N>| number.leading_zeros() == 0;
+        let divisor = NonZero::new(p).into_option().ok_or(CryptoError::Binding)?;
+        let (quotient, remainder) = modulus.div_rem(&divisor);
+        let q: Uint<N> = quotient.resize();
+        let exact = remainder == Uint::ZERO && q.resize::<M>() == quotient;
+        let odd_p = Odd::new(p).into_option().ok_or(CryptoError::Binding)?;
+        if !exact || !full_length(&p) || !full_length(&q) {
+            return Err(CryptoError::Binding);
+        }
+        let d_p = inverse_of_exponent(&p, exponent)?;
+        let d_q = inverse_of_exponent(&q, exponent)?;
+        let q_inverse = q.invert_odd_mod(&odd_p).into_option().ok_or(CryptoError::Binding)?;
+        Ok(Self { p, q, d_p, d_q, q_inverse })
+    }
+
+    /// `input`^d modulo p·q, by the theorem (RFC 8017, 5.1.2, 2.b). `input` is less than p·q.
+    pub(super) fn power<const M: usize>(
+        &self,
+        power: &dyn ModularPower,
+        input: &Uint<M>,
+    ) -> Result<Uint<M>, CryptoError> {
+        let mut m_p = half(power, input, &self.p, &self.d_p)?;
+        let mut m_q = half(power, input, &self.q, &self.d_q)?;
+        // h = (m_p - m_q)·q⁻¹ modulo p; m_q may be larger than p.
+        let p = NonZero::new(self.p).into_option().ok_or(CryptoError::Fault)?;
+        let mut difference = m_p.sub_mod(&m_q.rem(&p), &p);
+        let parameters =
+            FixedMontyParams::new(Odd::new(self.p).into_option().ok_or(CryptoError::Fault)?);
+        let h = FixedMontyForm::new(&difference, &parameters)
+            .mul(&FixedMontyForm::new(&self.q_inverse, &parameters));
+        let mut h = h.retrieve();
+        let (low, high) = h.widening_mul(&self.q);
+        let mut result = join::<N, M>(&low, &high)?.wrapping_add(&m_q.resize::<M>());
+        for secret in [&mut m_p, &mut m_q, &mut difference, &mut h] {
+            secret.zeroize();
+        }
+        let output = result;
+        result.zeroize();
+        Ok(output)
+    }
+
+    /// Writes the primes and the parameters after one another into `bytes`, five times `length`.
+    pub(super) fn save(&self, bytes: &mut [u8], length: usize) {
+        let numbers = [&self.p, &self.q, &self.d_p, &self.d_q, &self.q_inverse];
+        for (number, place) in numbers.into_iter().zip(bytes.chunks_exact_mut(length)) {
+            to_bytes(number, place);
+        }
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    pub(super) fn load(bytes: &[u8], length: usize) -> Result<Self, CryptoError> {
+        let mut numbers = bytes.chunks_exact(length);
+        let mut next = || from_bytes(numbers.next().ok_or(CryptoError::Size)?);
+        Ok(Self { p: next()?, q: next()?, d_p: next()?, d_q: next()?, q_inverse: next()? })
+    }
+}
+
+/// (`input` modulo `prime`) ^ `exponent` modulo `prime`.
+fn half<const N: usize, const M: usize>(
+    power: &dyn ModularPower,
+    input: &Uint<M>,
+    prime: &Uint<N>,
+    exponent: &Uint<N>,
+) -> Result<Uint<N>, CryptoError> {
+    let divisor = NonZero::new(*prime).into_option().ok_or(CryptoError::Fault)?;
+    let mut base = input.rem(&divisor);
+    let mut result = [0; N];
+    power.secret(base.as_words(), exponent.as_words(), prime.as_words(), &mut result)?;
+    base.zeroize();
+    let number = Uint::from_words(result);
+    result.zeroize();
+    Ok(number)
+}
+
+fn join<const N: usize, const M: usize>(
+    low: &Uint<N>,
+    high: &Uint<N>,
+) -> Result<Uint<M>, CryptoError> {
+    let mut words = [0; M];
+    let (low_place, high_place) = words.split_at_mut_checked(N).ok_or(CryptoError::Fault)?;
+    low_place.copy_from_slice(low.as_words());
+    let high_place = <&mut [u64; N]>::try_from(high_place).map_err(|_| CryptoError::Fault)?;
+    *high_place = high.to_words();
+    Ok(Uint::from_words(words))
+}
+
+/// e⁻¹ modulo `prime` - 1. With `prime` - 1 = e·t + r and k = -r⁻¹ modulo e, e divides
+/// k·(`prime` - 1) + 1, and the quotient k·t + (k·r + 1)/e is the inverse.
+fn inverse_of_exponent<const N: usize>(
+    prime: &Uint<N>,
+    exponent: u32,
+) -> Result<Uint<N>, CryptoError> {
+    let e = u64::from(exponent);
+    let divisor = NonZero::new(Limb(e)).into_option().ok_or(CryptoError::Value)?;
+    let (t, Limb(r)) = prime.wrapping_sub(&Uint::ONE).div_rem_limb(divisor);
+    let inverse = inverse_modulo(r, e).ok_or(CryptoError::Binding)?;
+    // k, r and e have at most 32 bits.
+    let k = e.wrapping_sub(inverse);
+    let last = k.wrapping_mul(r).wrapping_add(1).checked_div(e).ok_or(CryptoError::Value)?;
+    Ok(t.wrapping_mul(&Uint::<1>::from_u64(k)).wrapping_add(&Uint::from_u64(last)))
+}
+
+/// The inverse of `value` modulo `modulus`, both less than 2^32, if there is one. A short loop
+/// whose course depends on a prime modulo the public exponent only.
+fn inverse_modulo(value: u64, modulus: u64) -> Option<u64> {
+    let (mut old, mut new) = (i128::from(modulus), i128::from(value));
+    let (mut old_factor, mut new_factor) = (0i128, 1i128);
+    while new != 0 {
+        let quotient = old.checked_div(new)?;
+        (old, new) = (new, old.checked_sub(quotient.checked_mul(new)?)?);
+        let factor = old_factor.checked_sub(quotient.checked_mul(new_factor)?)?;
+        (old_factor, new_factor) = (new_factor, factor);
+    }
+    let inverse = u64::try_from(old_factor.checked_rem_euclid(i128::from(modulus))?).ok()?;
+    (old == 1).then_some(inverse)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inverses_modulo_small_numbers() {
+        assert_eq!(inverse_modulo(3, 7), Some(5));
+        assert_eq!(inverse_modulo(1, 65537), Some(1));
+        assert_eq!(inverse_modulo(0, 65537), None);
+        assert_eq!(inverse_modulo(6, 9), None);
+        for value in 1..257 {
+            assert_eq!(inverse_modulo(value, 257).unwrap() * value % 257, 1);
+        }
+    }
+
+    #[test]
+    fn the_inverse_of_the_exponent_is_one() {
+        for (prime, exponent) in [(1_000_003u64, 17), (4_294_967_291, 65537), (u64::MAX - 58, 3)] {
+            let d = inverse_of_exponent(&Uint::<1>::from_u64(prime), exponent).unwrap();
+            let product = u128::from(d.as_words()[0]) * u128::from(exponent);
+            assert_eq!(product % u128::from(prime - 1), 1);
+        }
+        // 7 divides 29 - 1.
+        let none = inverse_of_exponent(&Uint::<1>::from_u64(29), 7);
+        assert_eq!(none, Err(CryptoError::Binding));
+    }
+}
