@@ -9,7 +9,7 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::hash::HashAlgorithm;
+use super::hash::{Digest, HashAlgorithm};
 use super::kdf::kdfa;
 use super::symmetric::{BLOCK_SIZE, Block, BlockCipher};
 use super::{CryptoError, Random};
@@ -113,6 +113,13 @@ impl CtrDrbg {
     #[must_use]
     pub fn wants_reseed(&self) -> bool {
         self.reseed_counter > RESEED_INTERVAL
+    }
+
+    /// A name for everything that this generator will give, to find out whether it was made
+    /// before (a cache of derived keys); it says nothing about the state.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        HashAlgorithm::Sha256.digest(&[b"CTR_DRBG FINGERPRINT", &self.key, &self.v])
     }
 
     /// CTR_DRBG_Update (10.2.1.2).
@@ -263,6 +270,15 @@ mod tests {
         one.fill(&mut a).unwrap();
         other.fill(&mut b).unwrap();
         assert_ne!(a, b);
+    }
+
+    #[test]
+    fn a_fingerprint_names_what_is_to_come() {
+        let mut one = CtrDrbg::from_seed(&[1; SEED_SIZE]);
+        let other = CtrDrbg::from_seed(&[1; SEED_SIZE]);
+        assert_eq!(one.fingerprint(), other.fingerprint());
+        one.fill(&mut [0]).unwrap();
+        assert_ne!(one.fingerprint(), other.fingerprint());
     }
 
     #[test]

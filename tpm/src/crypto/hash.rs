@@ -300,7 +300,8 @@ impl Hasher {
     /// Restores what [`save`](Self::save) wrote.
     ///
     /// # Errors
-    /// [`CryptoError::State`] if the length is wrong, the algorithm unknown or the state impossible.
+    /// [`CryptoError::State`] if the length is wrong, the algorithm unknown or the state
+    /// impossible.
     pub fn restore(saved: &[u8]) -> Result<Self, CryptoError> {
         let (id, state) = saved.split_first_chunk::<2>().ok_or(CryptoError::State)?;
         let algorithm =

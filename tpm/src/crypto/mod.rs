@@ -4,11 +4,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`hash`], [`hmac`], [`cmac`] | streaming digests and MACs whose middle can be saved in a context |
+//! | [`hash`], [`hmac`], [`cmac`] | digests and MACs whose middle can be saved in a context |
 //! | [`kdf`] | KDFa, KDFe, MGF1 and the XOR obfuscation |
 //! | [`symmetric`] | AES, SM4 and Camellia in CFB, CTR, OFB, CBC and ECB |
 //! | [`drbg`] | CTR_DRBG over AES-256, and the generator from which an object is derived |
-//! | [`ecc`] | NIST P-256, P-384, P-521 and SM2: keys, agreement, signatures, two-phase operations |
+//! | [`ecc`] | NIST P-256, P-384, P-521 and SM2: keys, agreement, signatures, commitments |
 //! | [`rsa`] | RSA keys of 1024 to 4096 bits: encryption, signatures, primes |
 //!
 //! Numbers are big-endian byte strings of a fixed width, padded on the left, as they appear on the

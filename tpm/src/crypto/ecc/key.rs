@@ -6,8 +6,8 @@
 //! FIPS 186-5, A.2.2 (rejection sampling): draw as many bytes as the order n has, clear the bits
 //! above the order's length, read the rest as a big-endian number c; if c > n - 2 draw again;
 //! otherwise the private key is d = c + 1. A primary key is what this rule makes of its own
-//! generator ([`CtrDrbg::for_primary`](crate::crypto::drbg::CtrDrbg::for_primary)), so the rule must
-//! never change under the same `DerivationVersion`.
+//! generator (`CtrDrbg::for_primary`), so the rule must never change under the same
+//! `DerivationVersion`.
 
 use elliptic_curve::CurveArithmetic;
 use elliptic_curve::ff::{Field, PrimeField};

@@ -17,7 +17,8 @@ pub trait ModularPower: Sync {
     /// `modulus` is odd.
     ///
     /// # Errors
-    /// [`CryptoError::Size`] for slices of other lengths, [`CryptoError::Value`] for an even modulus.
+    /// [`CryptoError::Size`] for slices of other lengths, [`CryptoError::Value`] for an even
+    /// modulus.
     fn secret(
         &self,
         base: &[u64],
