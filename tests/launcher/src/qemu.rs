@@ -6,6 +6,8 @@ use crate::guest::GuestFiles;
 use crate::log::Log;
 use crate::options::{Accelerator, Console, Layers, Options};
 use crate::payload::{Payload, RunFolder};
+use std::env;
+use std::ffi::OsString;
 use std::process::{Child, Command, Stdio};
 
 /// fw_cfg files of this project are named below this.
@@ -25,7 +27,7 @@ pub(crate) fn start(
 ) -> Result<Child> {
     // Should this program be killed, the kernel ends QEMU too.
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program());
     command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
     // No system-management mode: an SMI would run its code under the nested page tables.
     command.args(["-M", "q35,smm=off", "-cpu", "EPYC,+svm,+npt"]);
@@ -48,6 +50,11 @@ pub(crate) fn start(
             "start setpriv and qemu-system-x86_64: {error}; tests/guest/install installs them"
         ))
     })
+}
+
+/// The environment may name another QEMU.
+fn program() -> OsString {
+    env::var_os("QEMU").unwrap_or_else(|| "qemu-system-x86_64".into())
 }
 
 /// QEMU's CPU 0 runs no guest: another CPU's floating-point instructions can corrupt its nested
