@@ -204,6 +204,10 @@ impl Tables {
         log: &EventLog,
     ) -> Result<u64, PayloadError> {
         let mut addresses = self.check()?;
+        for &address in &addresses {
+            let serves = |apic_id| machine.has_vcpu(apic_id);
+            table::hide_processors(self.table_mut(address)?, &serves)?;
+        }
         let log_table = table::event_log(log.bytes())?;
         let log_address = place(placement, log_table.len(), PAGE_BYTES)?;
         addresses.push(log_address);
@@ -240,6 +244,16 @@ impl Tables {
     /// The table at a guest address, whole and with a good checksum.
     fn table(&self, address: u64) -> Result<&[u8], AcpiError> {
         table::check(self.memory(address).ok_or(AcpiError::Table([0; 4]))?)
+    }
+
+    fn table_mut(&mut self, address: u64) -> Result<&mut [u8], AcpiError> {
+        let length = self.table(address)?.len();
+        let absent = AcpiError::Table([0; 4]);
+        let blob = self.blobs.iter_mut().find_map(|blob| {
+            let offset = usize::try_from(address.checked_sub(blob.address)?).ok()?;
+            blob.bytes.get_mut(offset..)?.get_mut(..length)
+        });
+        blob.ok_or(absent)
     }
 
     /// The rest of the file whose memory holds `address`.

@@ -54,9 +54,9 @@ fn header(signature: &[u8; 4], length: u32) -> Vec<u8> {
 /// Offsets in the tables file.
 const FACS: u32 = 0;
 const DSDT: u32 = 64;
-const FADT: u32 = DSDT + 50;
-const MADT: u32 = FADT + 244;
-const RSDT: u32 = MADT + 60;
+pub(super) const FADT: u32 = DSDT + 50;
+pub(super) const MADT: u32 = FADT + 244;
+const RSDT: u32 = MADT + 76;
 const END: u32 = RSDT + 44;
 
 /// The tables file, unlinked: FACS, DSDT, FADT, MADT, RSDT, then padding.
@@ -68,7 +68,12 @@ pub(super) fn tables() -> Vec<u8> {
     fadt[40..44].copy_from_slice(&DSDT.to_le_bytes());
     fadt[140..148].copy_from_slice(&u64::from(DSDT).to_le_bytes());
     facs.extend(fadt);
-    facs.extend(header(b"APIC", 60));
+    let mut madt = header(b"APIC", 76);
+    // Local APICs 1 and 9, x2APIC 0x10002.
+    madt[44..52].copy_from_slice(&[0, 8, 0, 1, 1, 0, 0, 0]);
+    madt[52..60].copy_from_slice(&[0, 8, 1, 9, 3, 0, 0, 0]);
+    madt[60..76].copy_from_slice(&[9, 16, 0, 0, 2, 0, 1, 0, 1, 0, 0, 0, 7, 0, 0, 0]);
+    facs.extend(madt);
     let mut rsdt = header(b"RSDT", 44);
     rsdt[36..40].copy_from_slice(&FADT.to_le_bytes());
     rsdt[40..44].copy_from_slice(&MADT.to_le_bytes());
@@ -95,7 +100,7 @@ pub(super) fn script() -> Vec<u8> {
         pointer(tables, tables, FADT + 40, 4),
         pointer(tables, tables, FADT + 140, 8),
         checksum(tables, FADT + 9, FADT, 244),
-        checksum(tables, MADT + 9, MADT, 60),
+        checksum(tables, MADT + 9, MADT, 76),
         pointer(tables, tables, RSDT + 36, 4),
         pointer(tables, tables, RSDT + 40, 4),
         checksum(tables, RSDT + 9, RSDT, 44),

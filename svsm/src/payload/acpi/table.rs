@@ -84,6 +84,54 @@ pub(super) fn fixed_pointers(table: &[u8]) -> Option<FixedPointers> {
     Some(FixedPointers { dsdt: pointer(140, 40), facs: pointer(132, 36) })
 }
 
+/// Interrupt controller structures of the MADT (5.2.12): type, offsets of APIC id and flags.
+const MADT_HEADER_BYTES: usize = 44;
+const LOCAL_APIC: u8 = 0;
+const LOCAL_X2APIC: u8 = 9;
+/// Flags: enabled, online capable.
+const USABLE: u8 = 0b11;
+
+/// In a MADT, marks the processors that `serves` denies as neither enabled nor able to become so,
+/// and makes the sum good again. Other tables stay as they are.
+pub(super) fn hide_processors(
+    table: &mut [u8],
+    serves: &dyn Fn(u32) -> bool,
+) -> Result<(), AcpiError> {
+    if !table.starts_with(b"APIC") {
+        return Ok(());
+    }
+    let damaged = AcpiError::Table(*b"APIC");
+    let mut rest = table.get_mut(MADT_HEADER_BYTES..).ok_or(damaged)?;
+    // Each structure takes two bytes at least, so this ends.
+    while let [_, length, ..] = *rest {
+        let length = usize::from(length);
+        if length < 2 {
+            return Err(damaged);
+        }
+        let (structure, behind) = rest.split_at_mut_checked(length).ok_or(damaged)?;
+        hide_processor(structure, serves);
+        rest = behind;
+    }
+    let sum = sum(table);
+    if let Some(byte) = table.get_mut(CHECKSUM) {
+        *byte = byte.wrapping_sub(sum);
+    }
+    Ok(())
+}
+
+fn hide_processor(structure: &mut [u8], serves: &dyn Fn(u32) -> bool) {
+    let (apic_id, flags) = match *structure {
+        [LOCAL_APIC, 8, _, id, ref mut flags, ..] => (u32::from(id), flags),
+        [LOCAL_X2APIC, 16, _, _, a, b, c, d, ref mut flags, ..] => {
+            (u32::from_le_bytes([a, b, c, d]), flags)
+        }
+        _ => return,
+    };
+    if !serves(apic_id) {
+        *flags &= !USABLE;
+    }
+}
+
 /// A table that holds the event log.
 pub(super) fn event_log(log: &[u8]) -> Result<Vec<u8>, AcpiError> {
     build(TABLE_SIGNATURE, *b"EVENTLOG", log)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hostile scripts and tables.
 
-use super::sample::{allocate, checksum, command, pointer, root_pointer, script, tables};
+use super::sample::{
+    FADT, MADT, allocate, checksum, command, find_table, pointer, root_pointer, script, tables,
+};
 use super::{AcpiError, Tables};
 use crate::machine::FileFault;
 use crate::machine::fake::FakeMachine;
@@ -18,6 +20,15 @@ const ROOT: &str = FILE_ACPI_RSDP;
 
 /// Runs a script over the sample files and installs the result.
 fn run_with(script: Vec<u8>, tables: Vec<u8>, root: Vec<u8>) -> Result<FakeMachine, PayloadError> {
+    run_to_root(script, tables, root).map(|(machine, _)| machine)
+}
+
+/// The machine afterwards, and the root pointer's address.
+fn run_to_root(
+    script: Vec<u8>,
+    tables: Vec<u8>,
+    root: Vec<u8>,
+) -> Result<(FakeMachine, u64), PayloadError> {
     let mut machine = FakeMachine::new();
     machine.files.insert(TABLES.to_string(), tables);
     machine.files.insert(ROOT.to_string(), root);
@@ -26,8 +37,8 @@ fn run_with(script: Vec<u8>, tables: Vec<u8>, root: Vec<u8>) -> Result<FakeMachi
     let mut placement = Placement::new(&machine);
     let mut measurements = Measurements::start(&mut tpm)?;
     let mut linked = Tables::fetch(&mut machine, &mut placement, &mut measurements)?.unwrap();
-    linked.install(&mut machine, &mut placement, measurements.log())?;
-    Ok(machine)
+    let pointer = linked.install(&mut machine, &mut placement, measurements.log())?;
+    Ok((machine, pointer))
 }
 
 fn refusal(script: Vec<u8>) -> AcpiError {
@@ -103,7 +114,7 @@ fn commands_that_reach_outside_are_refused() {
 #[test]
 fn pointers_that_leave_their_target_or_do_not_fit_are_refused() {
     // The word at 36 of the linked FADT is an address now: far outside of the file.
-    assert_eq!(refusal(and_then(&[pointer(TABLES, TABLES, 114 + 36, 4)])), AcpiError::Pointer);
+    assert_eq!(refusal(and_then(&[pointer(TABLES, TABLES, FADT + 36, 4)])), AcpiError::Pointer);
     assert_eq!(refusal(and_then(&[pointer(TABLES, TABLES, 0x1000, 1)])), AcpiError::Pointer);
     assert_eq!(refusal(and_then(&[pointer(TABLES, TABLES, 0x1000, 2)])), AcpiError::Pointer);
 }
@@ -134,7 +145,7 @@ fn a_damaged_root_is_refused() {
 #[test]
 fn damaged_or_unreachable_tables_are_refused() {
     // One byte of the MADT's body after its sum was made.
-    let late = [checksum(TABLES, 114 + 244 + 40, 0, 1)];
+    let late = [checksum(TABLES, MADT + 40, 0, 1)];
     assert_eq!(refusal(and_then(&late)), AcpiError::Table(*b"APIC"));
     // The root's second entry is never relocated: it points to low memory.
     let bytes = script();
@@ -142,13 +153,32 @@ fn damaged_or_unreachable_tables_are_refused() {
     assert_eq!(refusal(unlinked), AcpiError::Table([0; 4]));
     // A table that says it is longer than the file.
     let mut long = tables();
-    long[114 + 244 + 6] = 1;
+    long[MADT as usize + 6] = 1;
     let error = run_with(script(), long, root_pointer()).err();
     assert_eq!(error, Some(PayloadError::Acpi(AcpiError::Table(*b"APIC"))));
     // The DSDT's pointer is left unlinked.
     let mut far = script();
     far.drain(4 * 128..5 * 128);
     assert_eq!(refusal(far), AcpiError::Table([0; 4]));
+}
+
+#[test]
+fn processors_that_are_not_served_are_absent() {
+    let (mut machine, pointer) = run_to_root(script(), tables(), root_pointer()).unwrap();
+    let madt = find_table(&mut machine, pointer, *b"APIC").unwrap();
+    // The fake machine has the APIC ids 0 to 3.
+    assert_eq!([madt[48], madt[56], madt[68]], [1, 0, 0]);
+    assert_eq!(madt[60..68], [9, 16, 0, 0, 2, 0, 1, 0]);
+}
+
+#[test]
+fn a_madt_whose_structures_do_not_add_up_is_refused() {
+    for (offset, length) in [(45, 0), (45, 1), (53, 200), (61, 17)] {
+        let mut broken = tables();
+        broken[MADT as usize + offset] = length;
+        let error = run_with(script(), broken, root_pointer()).err();
+        assert_eq!(error, Some(PayloadError::Acpi(AcpiError::Table(*b"APIC"))));
+    }
 }
 
 #[test]
