@@ -26,6 +26,7 @@ unsafe extern "C" {
 }
 
 /// One CPU's own data. It never moves and is never freed.
+#[repr(C)]
 pub struct PerCpu {
     /// First, so that `gs:0` is a pointer to the whole.
     itself: *const Self,

@@ -116,6 +116,7 @@ mod tests {
     use zerocopy::big_endian::{U16, U32};
 
     /// A device with items, whose answers a test can spoil.
+    #[derive(Debug)]
     struct FakeDevice {
         items: Vec<(u16, Vec<u8>)>,
         selected: u16,
