@@ -78,7 +78,10 @@ fn rows(directives: &[IgvmDirectiveHeader]) -> Vec<Row> {
         let row = row(directive, &areas);
         match rows.last_mut() {
             Some(last)
-                if last.end == row.start && last.what == row.what && row.start != row.end =>
+                if last.end == row.start
+                    && row.start != row.end
+                    && last.what == row.what
+                    && last.detail == row.detail =>
             {
                 last.end = row.end;
             }

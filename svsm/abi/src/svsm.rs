@@ -265,7 +265,7 @@ pub struct Buffer {
     pub size: u32,
 }
 
-/// The structure of both attestation calls; AMD 58019, table 11. SERVICES uses the first 0x40 bytes.
+/// The structure of both attestation calls; AMD 58019, table 11. SERVICES takes just this.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct AttestationOperation {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The VM save area (VMSA) of an SEV-ES/SNP vCPU. AMD 24593, appendix B, table B-4.
 //!
-//! One page per vCPU and VMPL. Between two entries it is the only truth about that vCPU's registers.
+//! One page per vCPU and VMPL. Between two entries it alone holds that vCPU's registers.
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
