@@ -27,6 +27,7 @@ pub mod log;
 pub mod machine;
 #[allow(unsafe_code, reason = "raw memory")]
 pub mod memory;
+pub mod payload;
 pub mod platform;
 pub mod protocol;
 #[allow(unsafe_code, reason = "SNP instructions and the GHCB")]
