@@ -1,21 +1,39 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The payload on this machine: until it is there, the guest has nothing to start.
-use super::kernel_machine::World;
+//! The payload on this machine: what it needs of the launch, and how long it took.
+
+use super::kernel_machine::{KernelMachine, World};
 use crate::boot::launch::Inputs;
+use crate::cpu::registers::read_tsc;
+use crate::payload::{self, GuestEntry, Launch};
+use crate::platform::clock::Clock;
+use crate::protocol::vtpm::Engine;
 use crate::snp::termination::Reason;
 use snp_abi::config::LaunchConfig;
-pub struct GuestEntry {
-    pub rip: u64,
-    pub rsi: u64,
-    pub rsp: u64,
-    pub cr3: u64,
-    pub gdt_base: u64,
-    pub gdt_limit: u32,
-    pub code_selector: u16,
-    pub data_selector: u16,
-    pub calling_area: u64,
-    pub secrets_page: u64,
-}
-pub(super) fn load(_: &World, _: &LaunchConfig, _: Inputs) -> Result<GuestEntry, Reason> {
-    Err(Reason::Payload)
+
+/// Fetches, checks and measures the payload. The keys in `inputs` are gone afterwards.
+pub(super) fn load(
+    world: &World,
+    config: &LaunchConfig,
+    inputs: Inputs,
+    engine: &mut (dyn Engine + Send),
+    clock: &Clock,
+) -> Result<GuestEntry, Reason> {
+    let start = read_tsc();
+    let cpuid = inputs.cpuid()?;
+    let launch = Launch {
+        config,
+        cpuid,
+        secrets: inputs.secrets().page()?,
+        c_bit: cpuid.c_bit_position().map_err(|_| Reason::Cpuid)?,
+    };
+    let entry =
+        payload::load(&mut KernelMachine::new(world), &launch, engine).map_err(|error| {
+            crate::error!("payload: {error}");
+            Reason::Payload
+        })?;
+    crate::info!(
+        "payload: loaded, checked and measured in {} us",
+        clock.microseconds(read_tsc().wrapping_sub(start)),
+    );
+    Ok(entry)
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a running kernel to a running guest: its memory, the payload, the vCPUs.
 
-use super::kernel_machine::{KernelMachine, World};
+use super::kernel_machine::World;
 use super::memory_map::GuestMemoryMap;
-use super::run_loop;
 use super::vcpu_list::VcpuList;
+use super::{engine, payload, run_loop};
 use crate::boot::{self, launch};
 use crate::cpu::per_cpu::{self, PerCpu};
 use crate::cpu::registers::read_tsc;
@@ -13,6 +13,7 @@ use crate::device::fw_cfg_dma::DmaTransfer;
 use crate::device::interval_timer;
 use crate::memory::kernel_space;
 use crate::memory::validated::ValidatedPages;
+use crate::payload::GuestEntry;
 use crate::platform::clock::Clock;
 use crate::protocol::Services;
 use crate::snp::page_state::{self, GrantCount};
@@ -42,7 +43,9 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
     crate::info!("clock: {} Hz{}", clock.hz(), if clock.is_measured() { "" } else { " (guessed)" });
     let world = world(config, &launch)?;
     grant(world, clock)?;
-    let entry = super::payload::load(world, config, launch)?;
+    let mut engine = engine::create(clock)?;
+    let entry = payload::load(world, config, launch, engine.as_mut(), clock)?;
+    SERVICES.attach_vtpm(engine).map_err(|_| Reason::Internal)?;
     *world.files.lock() = None;
     let own_apic_id = per_cpu::current().apic_id;
     let guest_vmsa = make_guest_vmsa(config.guest_vmpl, world.sev_features, &entry)?;
@@ -163,11 +166,7 @@ fn grant_legacy(world: &World) {
 }
 
 /// The VMSA of the guest's boot vCPU.
-fn make_guest_vmsa(
-    vmpl: Vmpl,
-    sev_features: u64,
-    entry: &super::payload::GuestEntry,
-) -> Result<u64, Reason> {
+fn make_guest_vmsa(vmpl: Vmpl, sev_features: u64, entry: &GuestEntry) -> Result<u64, Reason> {
     let mut content = Vmsa::long_mode(&LongModeEntry {
         vmpl,
         sev_features: SevFeatures::from_bits_retain(sev_features),
