@@ -5,9 +5,9 @@ use crate::agent::{Agent, CommandOutput};
 use crate::failure::{Context, Failure, Result};
 use crate::guest::GuestFiles;
 use crate::log::Log;
-use crate::options::{Console, Options};
-use crate::payload::RunFolder;
-use crate::qemu;
+use crate::options::{Console, Layers, Options};
+use crate::payload::{Payload, RunFolder};
+use crate::qemu::{self, Start};
 use guest_agent::Message;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -81,6 +81,11 @@ impl Machine {
     pub fn start(options: &Options) -> Result<Self> {
         let guest = GuestFiles::for_options(options)?;
         let folder = RunFolder::create()?;
+        let start = match options.layers {
+            Layers::Svsm => Start::Payload(Payload::build(options, &guest, &folder)?),
+            Layers::LinuxAlone => Start::Guest(guest),
+        };
+        // Its clock begins when QEMU does.
         let log = Log::create(options.log.as_deref())?;
         let debug = folder.socket(qemu::DEBUG_SOCKET)?;
         let console = match options.console {
@@ -89,7 +94,7 @@ impl Machine {
         };
         let agent = folder.socket(qemu::AGENT_SOCKET)?;
 
-        let mut qemu = qemu::start(options, &guest, &folder, &log)?;
+        let mut qemu = qemu::start(options, &start, &folder, &log)?;
         let connected = Self::connect(&mut qemu, &log, options.console, debug, console, agent);
         match connected {
             Ok((agent, readers)) => {

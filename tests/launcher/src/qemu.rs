@@ -18,10 +18,18 @@ pub(crate) const DEBUG_SOCKET: &str = "debug";
 pub(crate) const CONSOLE_SOCKET: &str = "console";
 pub(crate) const AGENT_SOCKET: &str = "agent";
 
+/// What QEMU starts.
+pub(crate) enum Start {
+    /// The emulator, which starts the SVSM.
+    Payload(Payload),
+    /// Linux.
+    Guest(GuestFiles),
+}
+
 /// Starts QEMU.
 pub(crate) fn start(
     options: &Options,
-    guest: &GuestFiles,
+    start: &Start,
     folder: &RunFolder,
     log: &Log,
 ) -> Result<Child> {
@@ -34,11 +42,9 @@ pub(crate) fn start(
     command.args(accelerator(&options.accelerator));
     command.args(["-smp", &cpus(options).to_string()]);
     command.args(["-m", &options.memory_mib.to_string()]);
-    match options.layers {
-        Layers::Svsm => {
-            add_payload(&mut command, options, &Payload::build(options, guest, folder)?)
-        }
-        Layers::LinuxAlone => {
+    match start {
+        Start::Payload(payload) => add_payload(&mut command, options, payload),
+        Start::Guest(guest) => {
             command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(&guest.initrd);
             command.arg("-append").arg(&options.command_line);
         }
