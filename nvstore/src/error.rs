@@ -33,7 +33,8 @@ pub enum Error {
         /// What the disk holds; nothing when it holds no store.
         found: Option<FreshnessRoot>,
     },
-    /// The anchor is further behind the disk than any loss of power explains.
+    /// The anchor is further behind the disk than any loss of power explains: it was wound back, or the
+    /// disk is another store's.
     AnchorBehind {
         /// What the anchor remembers.
         anchored: FreshnessRoot,
@@ -81,12 +82,11 @@ impl Error {
             | Self::Foreign
             | Self::UnsupportedVersion { .. }
             | Self::Tampered(_)
-            | Self::RolledBack { .. } => Fault::Host,
+            | Self::RolledBack { .. }
+            | Self::AnchorBehind { .. } => Fault::Host,
             Self::WrongKey => Fault::Key,
             Self::Capacity(_) | Self::EmptyName | Self::Stopped => Fault::Caller,
-            Self::AnchorBehind { .. } | Self::Anchor(_) | Self::Randomness | Self::Memory => {
-                Fault::Platform
-            }
+            Self::Anchor(_) | Self::Randomness | Self::Memory => Fault::Platform,
             Self::Internal(_) => Fault::Ours,
         }
     }
@@ -104,7 +104,9 @@ impl core::fmt::Display for Error {
             Self::WrongKey => f.write_str("the store was sealed with another master key"),
             Self::Tampered(evidence) => write!(f, "the disk was changed or damaged ({evidence:?})"),
             Self::RolledBack { .. } => f.write_str("the disk was rolled back"),
-            Self::AnchorBehind { .. } => f.write_str("the anchor was rolled back"),
+            Self::AnchorBehind { .. } => {
+                f.write_str("the anchor and the disk do not belong together")
+            }
             Self::Anchor(error) => write!(f, "the anchor failed ({error:?})"),
             Self::Capacity(limit) => write!(f, "the store has no room ({limit:?})"),
             Self::EmptyName => f.write_str("a record's name can't be empty"),

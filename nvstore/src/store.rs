@@ -170,6 +170,11 @@ impl<D: BlockDevice, A: Anchor> Store<D, A> {
         Transaction::new(self)
     }
 
+    /// The device underneath.
+    pub fn device(&self) -> &D {
+        self.volume.device()
+    }
+
     /// Ends the use of the store and gives the device back. Nothing is written: every commit is
     /// durable already.
     pub fn into_device(self) -> D {

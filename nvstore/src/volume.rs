@@ -28,6 +28,10 @@ impl<D: BlockDevice> Volume<D> {
         &self.geometry
     }
 
+    pub(crate) fn device(&self) -> &D {
+        &self.device
+    }
+
     pub(crate) fn into_device(self) -> D {
         self.device
     }

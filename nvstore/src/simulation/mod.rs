@@ -5,6 +5,7 @@
 //! promise; unit tests, the `adversary` example and the fuzz targets are thin wrappers over them.
 
 pub mod adversary;
+pub mod choice;
 pub mod crash;
 pub mod disk;
 pub mod fuzz;
