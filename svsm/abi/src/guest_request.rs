@@ -8,7 +8,7 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use crate::{PAGE_SIZE, Vmpl, launch::Digest, report::REPORT_SIZE};
+use crate::{PAGE_SIZE, Vmpl, report::REPORT_SIZE};
 
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 0x60;
@@ -182,12 +182,23 @@ impl MessageHeader {
     }
 }
 
-/// Status in the answers. AMD 56860, tables 106 and 110.
+/// Status codes of the firmware: of the command as a whole, and in the answers' `status` field.
+/// AMD 56860, table 8 (status codes).
 pub mod status {
     /// Done.
     pub const SUCCESS: u32 = 0;
+    /// The guest isn't in the state for this: no launch was finished.
+    pub const INVALID_GUEST_STATE: u32 = 0x02;
+    /// The ID block is for another policy.
+    pub const POLICY_FAILURE: u32 = 0x07;
+    /// The ID block's signature is wrong.
+    pub const BAD_SIGNATURE: u32 = 0x0a;
+    /// A message's tag is wrong, or the ID block is for another launch digest.
+    pub const BAD_MEASUREMENT: u32 = 0x0b;
     /// A parameter isn't acceptable.
     pub const INVALID_PARAMETER: u32 = 0x16;
+    /// A message's sequence number isn't the next one.
+    pub const AEAD_OVERFLOW: u32 = 0x1d;
     /// The key that was asked for isn't there.
     pub const INVALID_KEY: u32 = 0x27;
 }
@@ -276,7 +287,8 @@ assert_layout!(KeyRequest, size 0x20, guest_field_select: 8, vmpl: 0x10, guest_s
     tcb_version: 0x18);
 assert_layout!(KeyResponse, size 0x40, key: 0x20);
 
-/// A request's payload that the firmware refuses with [`status::INVALID_PARAMETER`].
+/// A request's payload that the firmware refuses, with [`status::INVALID_KEY`] for a key and
+/// [`status::INVALID_PARAMETER`] for all else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestError {
     /// A reserved field isn't zero.
@@ -287,6 +299,17 @@ pub enum RequestError {
     Key(u32),
     /// An unknown field is selected.
     Fields(u64),
+}
+
+impl RequestError {
+    /// The status in the answer.
+    #[must_use]
+    pub const fn status(self) -> u32 {
+        match self {
+            Self::Key(_) => status::INVALID_KEY,
+            Self::Reserved | Self::Vmpl(_) | Self::Fields(_) => status::INVALID_PARAMETER,
+        }
+    }
 }
 
 impl ReportRequest {
@@ -314,7 +337,7 @@ impl KeyRequest {
         if self.root_key_select & !7 != 0 || self.reserved_04 != 0 {
             return Err(RequestError::Reserved);
         }
-        if self.root_key_select >> 1 == 3 {
+        if self.root_key_select == 6 {
             return Err(RequestError::Key(3));
         }
         let fields = GuestFields::from_bits(self.guest_field_select)
@@ -328,27 +351,6 @@ fn check_vmpl(vmpl: u32, sender: Vmpl) -> Result<Vmpl, RequestError> {
         .filter(|&vmpl| vmpl >= sender)
         .ok_or(RequestError::Vmpl(vmpl))
 }
-
-/// The ID block that the host hands in at SNP_LAUNCH_FINISH. AMD 56860, table 76.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct IdBlock {
-    /// The launch digest it is for.
-    pub launch_digest: Digest,
-    /// Family.
-    pub family_id: [u8; 16],
-    /// Image.
-    pub image_id: [u8; 16],
-    /// 1.
-    pub version: u32,
-    /// Security version of the guest.
-    pub guest_svn: u32,
-    /// The policy it is for.
-    pub policy: u64,
-}
-
-assert_layout!(IdBlock, size 0x60, family_id: 0x30, image_id: 0x40, version: 0x50,
-    guest_svn: 0x54, policy: 0x58);
 
 #[cfg(test)]
 mod tests {

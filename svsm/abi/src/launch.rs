@@ -138,6 +138,46 @@ impl GuestPolicy {
     }
 }
 
+/// The ID block that the host hands in at SNP_LAUNCH_FINISH. AMD 56860, table 76.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct IdBlock {
+    /// The launch digest it is for.
+    pub launch_digest: Digest,
+    /// Family.
+    pub family_id: [u8; 16],
+    /// Image.
+    pub image_id: [u8; 16],
+    /// 1.
+    pub version: u32,
+    /// Security version of the guest.
+    pub guest_svn: u32,
+    /// The policy it is for.
+    pub policy: u64,
+}
+
+/// Curve number of P-384 in an [`IdKey`].
+pub const CURVE_P384: u32 = 2;
+
+/// A public key that signs ID blocks, or keys that do. Its SHA-384 is what reports name. AMD 56860,
+/// chapter 10 (ECDSA P-384 public key format).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct IdKey {
+    /// [`CURVE_P384`].
+    pub curve: u32,
+    /// x, little endian, zero extended.
+    pub x: [u8; 72],
+    /// y, little endian, zero extended.
+    pub y: [u8; 72],
+    /// Reserved.
+    pub reserved: [u8; 0x370],
+}
+
+assert_layout!(IdBlock, size 0x60, family_id: 0x30, image_id: 0x40, version: 0x50,
+    guest_svn: 0x54, policy: 0x58);
+assert_layout!(IdKey, size 0x404, x: 0x04, y: 0x4c);
+
 #[cfg(test)]
 mod tests {
     use super::*;
