@@ -26,7 +26,7 @@ use crate::volume::Volume;
 use crate::wire::Writer;
 
 /// Says that a formatting is under way.
-const MARKER: [u8; 16] = *b"MCDMNVST-FORMAT\x01";
+const MARKER: [u8; 16] = *b"MACADAMIA-FORMAT";
 /// Read at a time while a disk is searched for anything but zeros.
 const SCAN_BYTES: usize = 16 << 10;
 

@@ -271,7 +271,7 @@ impl World {
             }
             9 => self.forge_header(image, choice),
             10 => self.forge_record(image, place.start, choice),
-            _ => image[..16].copy_from_slice(b"MCDMNVST-FORMAT\x01"),
+            _ => image[..16].copy_from_slice(b"MACADAMIA-FORMAT"),
         }
     }
 

@@ -192,8 +192,11 @@ impl Explorer<'_> {
         let examined = Unrecovered::new(disk).examine(shape.capacity);
         let disk = match examined.expect("a crash leaves a disk that can be examined") {
             Examined::Formatted(disk) => disk,
-            Examined::Unformatted(_) => {
+            Examined::Unformatted(disk) => {
                 assert_eq!(promised, 0, "a store that was promised has become an empty disk");
+                let witness = Witness::new(anchored);
+                let store = disk.format(&master_key(1), witness, random);
+                assert!(holds(&store.expect("what was begun can be begun again"), &Model::new()));
                 return;
             }
         };
@@ -287,6 +290,14 @@ mod tests {
         let report = explore(shape, seed, commits, Bounds::QUICK);
         assert!(report.recoveries > report.cuts);
         report
+    }
+
+    #[test]
+    fn power_cuts_while_formatting_leave_an_empty_disk_or_an_empty_store() {
+        let bounds = Bounds { torn_variants: 200, nested_one_in: 5, ..Bounds::QUICK };
+        for shape in [Shape::TINY, Shape::COARSE] {
+            assert!(explore(shape, 4, 0, bounds).recoveries > 1_000);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod choice;
 pub mod crash;
 pub mod disk;
 pub mod fuzz;
+pub mod golden;
 pub mod model;
 pub mod random;
 pub mod witness;

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Changing the master key: by wrapping the store key again, or by encrypting everything again.
+
+use nvstore::simulation::disk::{Event, SimulatedDisk, Trace};
+use nvstore::simulation::model::{Shape, master_key, open};
+use nvstore::simulation::random::SimulatedRandom;
+use nvstore::{Error, Store, Unanchored};
+
+const SHAPE: Shape = Shape::FINE;
+
+fn opened(disk: SimulatedDisk, key: u8) -> Result<Store<SimulatedDisk, Unanchored>, Error> {
+    open(disk, SHAPE.capacity, &master_key(key), Unanchored, &mut SimulatedRandom::new(4))
+}
+
+fn filled() -> Store<SimulatedDisk, Unanchored> {
+    let mut store = opened(SHAPE.blank(), 1).expect("a healthy disk");
+    for number in 0..5_u8 {
+        let mut transaction = store.transaction();
+        transaction.put(&[number], &[number; 900]).expect("a healthy disk");
+        transaction.commit().expect("a healthy disk");
+    }
+    store
+}
+
+fn check(disk: &SimulatedDisk, key: u8) {
+    let mut store = opened(disk.clone(), key).expect("a healthy disk");
+    assert_eq!(store.iter().count(), 5);
+    assert_eq!(store.value(&[4]), Some(&[4; 900][..]));
+    let mut transaction = store.transaction();
+    transaction.delete(&[0]).expect("a healthy disk");
+    transaction.commit().expect("a healthy disk");
+    assert_eq!(opened(store.into_device(), key).expect("a healthy disk").iter().count(), 4);
+}
+
+#[test]
+fn rewrapping_writes_headers_only() {
+    let mut store = filled();
+    let root = store.root();
+    while store.maintain().unwrap() == nvstore::Maintenance::Pending {}
+    let before = store.device().counts();
+    store.rewrap(&master_key(2), &mut SimulatedRandom::new(9)).unwrap();
+    let after = store.device().counts();
+    assert_eq!(after.blocks_written - before.blocks_written, 4);
+    assert_eq!(store.root(), root);
+    let disk = store.into_device();
+    assert_eq!(opened(disk.clone(), 1).err(), Some(Error::WrongKey));
+    check(&disk, 2);
+}
+
+#[test]
+fn rotation_encrypts_everything_again() {
+    let mut store = filled();
+    let (root, old) = (store.root(), store.device().clone());
+    store.rotate(&master_key(2), &mut SimulatedRandom::new(9)).unwrap();
+    assert_eq!((store.root().epoch, store.root().sequence), (root.epoch + 1, root.sequence + 1));
+    let disk = store.into_device();
+    assert_eq!(opened(disk.clone(), 1).err(), Some(Error::WrongKey));
+    check(&disk, 2);
+    // An old header in the new disk leads the old key nowhere.
+    let mut image = disk.image().to_vec();
+    for slot in [0, 4096, 8192, 12288] {
+        if image[slot..slot + 512].iter().all(|&byte| byte == 0) {
+            image[slot..slot + 512].copy_from_slice(&old.image()[slot..slot + 512]);
+        }
+    }
+    let disk = SimulatedDisk::with_image(512, image);
+    assert_eq!(opened(disk.clone(), 1).err(), Some(Error::WrongKey));
+    check(&disk, 2);
+}
+
+/// Every prefix of the blocks that a change of keys writes, the last one torn: one of the two keys opens.
+#[test]
+fn an_interrupted_change_of_keys_leaves_a_key_that_opens() {
+    for rotate in [false, true] {
+        let trace = Trace::default();
+        let before = filled().into_device();
+        let mut store = opened(before.clone(), 1).unwrap();
+        let start = store.device().clone();
+        let mut traced = opened(before.traced(&trace), 1).unwrap();
+        trace.borrow_mut().clear();
+        for store in [&mut store, &mut traced] {
+            let mut random = SimulatedRandom::new(9);
+            let key = master_key(2);
+            if rotate { store.rotate(&key, &mut random) } else { store.rewrap(&key, &mut random) }
+                .unwrap();
+        }
+        let mut image = start.image().to_vec();
+        for event in trace.borrow().iter() {
+            let Event::Write { block, content } = event else { continue };
+            let at = usize::try_from(*block).unwrap() * 512;
+            image[at..at + 200].copy_from_slice(&content[..200]);
+            let torn = SimulatedDisk::with_image(512, image.clone());
+            let key = if opened(torn.clone(), 2).is_ok() { 2 } else { 1 };
+            check(&torn, key);
+            image[at..at + 512].copy_from_slice(content);
+        }
+        let complete = SimulatedDisk::with_image(512, image);
+        assert_eq!(opened(complete.clone(), 1).err(), Some(Error::WrongKey));
+        check(&complete, 2);
+    }
+}
