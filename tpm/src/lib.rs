@@ -1,6 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A TPM 2.0 command engine.
+//! A TPM 2.0 command engine (Trusted Platform Module Library, revision 184, Parts 1 to 3) that
+//! needs no operating system, no allocator in the path of a command, and no unsafe code.
+//!
+//! [`Tpm::execute`] is a deterministic function of the state, the command, and what the
+//! [`platform`] gives: entropy, clock, storage, RSA primes.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`wire`] | bounded reading and writing of the canonical form |
+//! | [`structure`] | the structures of Part 2 |
+//! | [`command`] | the table of commands and what each does |
+//! | [`pipeline`] | what all commands have in common |
+//! | [`protect`] | keys of objects as the algorithms want them, and how secrets travel |
+//! | [`session`] | authorisation sessions |
+//! | [`state`] | everything the TPM remembers |
+//! | [`invariant`] | what is always true of the state |
+//! | [`crypto`] | algorithms |
+//! | [`platform`] | what the engine needs from its machine |
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
+pub mod command;
 pub mod crypto;
+pub mod invariant;
+pub mod pipeline;
+pub mod platform;
+pub mod protect;
+pub mod session;
+pub mod state;
+pub mod structure;
+pub mod wire;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use pipeline::Tpm;

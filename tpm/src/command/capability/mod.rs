@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Capabilities (Part 3, 30).
+
+pub mod get_capability;
+mod property;
+pub mod test_parms;

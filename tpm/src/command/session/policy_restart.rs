@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! TPM2_PolicyRestart (Part 3, 11.2).
+
+use crate::pipeline::Context;
+use crate::wire::{Parameters, Result, Writer};
+
+/// Handles: sessionHandle.
+pub fn execute(
+    context: &mut Context<'_>,
+    parameters: Parameters<'_>,
+    _response: &mut Writer<'_>,
+) -> Result<()> {
+    let () = parameters.read()?;
+    let (now_ms, epoch) = (context.state.clock.time_ms(), context.state.clock.epoch);
+    let session = context.state.sessions.policy_mut(context.handle(1))?;
+    session.restart_policy(now_ms, epoch);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::SessionKind;
+    use crate::structure::handle::Handle;
+    use crate::structure::response_code::ResponseCode;
+    use crate::testing::Machine;
+
+    #[test]
+    fn needs_a_policy_session() {
+        let mut machine = Machine::started();
+        let body = 0x0300_0000_u32.to_be_bytes();
+        assert_eq!(machine.command(0x180, &body), Err(ResponseCode::REFERENCE_H0));
+        let hmac = machine.start_session(SessionKind::Hmac);
+        let refused = machine.command(0x180, &hmac.0.to_be_bytes());
+        assert_eq!(refused, Err(ResponseCode::VALUE.in_handle(1)));
+        let policy = machine.start_session(SessionKind::Policy);
+        assert_eq!(policy, Handle(0x0300_0001));
+        assert_eq!(machine.command(0x180, &policy.0.to_be_bytes()), Ok(std::vec![]));
+        // The number of an HMAC session under the handle type of a policy session.
+        assert_eq!(machine.command(0x180, &body), Err(ResponseCode::REFERENCE_H0));
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! TPM2_Startup (Part 3, 9.3): TPM Reset, Restart or Resume.
+
+use super::shutdown::StartupType;
+use crate::pipeline::Context;
+use crate::state::groups::{Shutdown, StateClear, StateReset};
+use crate::state::pcr::{BANKS, PcrValues, pcr_attributes};
+use crate::state::{Mode, State, restore_saved};
+use crate::structure::handle::Handle;
+use crate::structure::pcr_selection::PCR_COUNT;
+use crate::structure::response_code::ResponseCode;
+use crate::wire::{Parameters, Result, Writer};
+
+/// What a TPM2_Startup is, by what TPM2_Shutdown there was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Startup(CLEAR) without Shutdown(STATE).
+    Reset,
+    /// Startup(CLEAR) after Shutdown(STATE).
+    Restart,
+    /// Startup(STATE) after Shutdown(STATE).
+    Resume,
+}
+
+/// startupType.
+pub fn execute(
+    context: &mut Context<'_>,
+    parameters: Parameters<'_>,
+    _response: &mut Writer<'_>,
+) -> Result<()> {
+    let (startup_type,): (StartupType,) = parameters.read()?;
+    if !matches!(context.locality, 0 | 3) {
+        return Err(ResponseCode::LOCALITY);
+    }
+    let shutdown = context.state.orderly.shutdown;
+    let start = match (startup_type, shutdown) {
+        (StartupType::State, Shutdown::State) => Start::Resume,
+        // CVE-2018-6622: without a matching shutdown there is no state to resume.
+        (StartupType::State, _) => return Err(ResponseCode::VALUE.in_parameter(1)),
+        (StartupType::Clear, Shutdown::State) => Start::Restart,
+        (StartupType::Clear, _) => Start::Reset,
+    };
+    if start != Start::Reset {
+        restore_saved(context.state, context.platform, start == Start::Resume)
+            .map_err(|_| ResponseCode::NV_UNINITIALIZED)?;
+    }
+    begin(context.state, start)?;
+    note_loss_of_power(context.state, shutdown);
+    if start != Start::Resume {
+        *context.state.clear.change() = StateClear::INITIAL;
+    }
+    // phEnable is set by every Startup.
+    context.state.clear.change().is_platform_enabled = true;
+    start_pcrs(context.state, start, context.locality);
+    context.state.start_nv(start == Start::Resume);
+    context.state.shutdown_before = shutdown;
+    context.state.orderly.change().shutdown = Shutdown::None;
+    context.state.mode = Mode::Operational;
+    Ok(())
+}
+
+/// Counts the start, and makes what a TPM Reset makes anew.
+fn begin(state: &mut State, start: Start) -> Result<()> {
+    if start != Start::Reset {
+        let restart_count = state.reset.restart_count.saturating_add(1);
+        state.reset.change().restart_count = restart_count;
+        if start == Start::Restart {
+            state.reset.change().clear_count = state.reset.clear_count.saturating_add(1);
+        }
+        return Ok(());
+    }
+    state.sessions.clear();
+    *state.reset.change() = StateReset::EMPTY;
+    state.renew_seed(Handle::NULL)?;
+    state.renew_proof(Handle::NULL)?;
+    let mut random = crate::state::hierarchy::Seed::zeroed(crate::state::hierarchy::SEED_SIZE)?;
+    state.fill_random(random.as_mut_slice())?;
+    state.reset.change().commit.random = random;
+    let permanent = state.permanent.change();
+    permanent.reset_count = permanent.reset_count.saturating_add(1);
+    permanent.total_reset_count = permanent.total_reset_count.saturating_add(1);
+    Ok(())
+}
+
+/// What a loss of power without TPM2_Shutdown means for Clock and failed authorisations.
+fn note_loss_of_power(state: &mut State, shutdown: Shutdown) {
+    let is_orderly = matches!(shutdown, Shutdown::Clear | Shutdown::State);
+    state.clock.is_safe = is_orderly && state.orderly.is_clock_safe;
+    let attack = state.permanent.dictionary_attack;
+    if shutdown == Shutdown::NoneAfterDaUse && attack.recovery_time_s != 0 {
+        // Otherwise pulling the plug would undo failed tries.
+        let failed_tries = attack.failed_tries.saturating_add(1);
+        state.permanent.change().dictionary_attack.failed_tries = failed_tries;
+    }
+    if attack.lockout_recovery_s == 0 && !attack.is_lockout_auth_enabled {
+        state.permanent.change().dictionary_attack.is_lockout_auth_enabled = true;
+    }
+}
+
+fn start_pcrs(state: &mut State, start: Start, locality: u8) {
+    if start != Start::Resume {
+        *state.pcrs.values.change() = PcrValues::EMPTY;
+        state.pcrs.allocation = state.permanent.pcr_allocation;
+    }
+    for index in 0..PCR_COUNT {
+        let attributes = pcr_attributes(index);
+        if start != Start::Resume || !attributes.is_saved {
+            state.pcrs.fill(index, if attributes.is_drtm { 0xff } else { 0 });
+        }
+    }
+    if start != Start::Resume && locality == 3 {
+        // PCR 0 tells the locality of the start (PC Client Platform TPM Profile, 4.6).
+        for bank in BANKS {
+            state.pcrs.start_with_locality(bank, locality);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::structure::response_code::ResponseCode;
+    use crate::testing::Machine;
+
+    const CLEAR: &[u8] = &[0, 0];
+    const STATE: &[u8] = &[0, 1];
+
+    #[test]
+    fn refuses_what_is_no_start() {
+        let mut machine = Machine::powered();
+        let start = |machine: &mut Machine, bytes: &[u8]| machine.command(0x144, bytes);
+        assert_eq!(start(&mut machine, &[0, 2]), Err(ResponseCode::VALUE.in_parameter(1)));
+        assert_eq!(start(&mut machine, &[0]), Err(ResponseCode::INSUFFICIENT.in_parameter(1)));
+        assert_eq!(start(&mut machine, &[0, 0, 0]), Err(ResponseCode::SIZE));
+        machine.locality = 1;
+        assert_eq!(start(&mut machine, CLEAR), Err(ResponseCode::LOCALITY));
+        machine.locality = 0;
+        assert_eq!(start(&mut machine, CLEAR), Ok(std::vec![]));
+        assert_eq!(start(&mut machine, CLEAR), Err(ResponseCode::INITIALIZE));
+    }
+
+    #[test]
+    fn nothing_else_is_accepted_before() {
+        let mut machine = Machine::powered();
+        assert_eq!(machine.command(0x17b, &[0, 4]), Err(ResponseCode::INITIALIZE));
+    }
+
+    /// CVE-2018-6622.
+    #[test]
+    fn no_resume_without_a_matching_shutdown() {
+        let mut machine = Machine::started();
+        machine.power_cycle();
+        assert_eq!(machine.command(0x144, STATE), Err(ResponseCode::VALUE.in_parameter(1)));
+        assert_eq!(machine.command(0x144, CLEAR), Ok(std::vec![]));
+        machine.command(0x145, CLEAR).unwrap();
+        machine.power_cycle();
+        assert_eq!(machine.command(0x144, STATE), Err(ResponseCode::VALUE.in_parameter(1)));
+    }
+
+    #[test]
+    fn a_change_after_the_shutdown_makes_it_useless() {
+        let mut machine = Machine::started();
+        machine.command(0x145, STATE).unwrap();
+        machine.extend_pcr(5, &[7; 32]);
+        machine.power_cycle();
+        assert_eq!(machine.command(0x144, STATE), Err(ResponseCode::VALUE.in_parameter(1)));
+    }
+
+    #[test]
+    fn a_resume_keeps_pcrs_and_a_restart_does_not() {
+        let mut machine = Machine::started();
+        machine.extend_pcr(5, &[7; 32]);
+        machine.extend_pcr(16, &[7; 32]);
+        let before = (machine.read_pcr(5), machine.read_pcr(16));
+        machine.command(0x145, STATE).unwrap();
+        machine.power_cycle();
+        machine.command(0x144, STATE).unwrap();
+        assert_eq!(machine.read_pcr(5), before.0);
+        assert_eq!(machine.read_pcr(16), [0; 32]);
+        assert_ne!(before.1, [0; 32]);
+        machine.command(0x145, STATE).unwrap();
+        machine.power_cycle();
+        machine.command(0x144, CLEAR).unwrap();
+        assert_eq!(machine.read_pcr(5), [0; 32]);
+        assert_eq!(machine.tpm.state().reset.restart_count, 2);
+    }
+
+    #[test]
+    fn locality_three_shows_in_pcr_zero() {
+        let mut machine = Machine::powered();
+        machine.locality = 3;
+        machine.command(0x144, CLEAR).unwrap();
+        let mut expected = [0; 32];
+        expected[31] = 3;
+        assert_eq!(machine.read_pcr(0), expected);
+    }
+}

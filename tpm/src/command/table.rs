@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! All commands of Part 3, in the order of their codes: handles with their roles, what else the
+//! pipeline must know, and the action. A row without an action is a command that isn't
+//! implemented: it answers TPM_RC_COMMAND_CODE, and TPM2_GetCapability doesn't list it.
+
+use HandleType::{
+    Attached, BaseHierarchy, Clear, Context, EndorsementOrNull, Entity, EntityOrNull, Hierarchy,
+    HierarchyAuth, HierarchyOrNull, HierarchyPolicy, HmacSession, Lockout, NvAuth, NvIndex, Object,
+    ObjectOrNull, Parent, Pcr, PcrOrNull, Platform, PolicySession, Provision, Timer,
+};
+
+use super::{
+    Command, HandleSlot, HandleType, Role, Traits, capability, clock, dictionary_attack, hash_hmac,
+    hierarchy, pcr, random, session, startup, testing,
+};
+use crate::structure::command_code::CommandCode;
+
+const NV: Traits = Traits::NV;
+const EXTENSIVE: Traits = Traits::EXTENSIVE;
+const FLUSHED: Traits = Traits::FLUSHED;
+const RESPONSE: Traits = Traits::RESPONSE_HANDLE;
+const DECRYPT: Traits = Traits::DECRYPT;
+const ENCRYPT: Traits = Traits::ENCRYPT;
+const NO_SESSIONS: Traits = Traits::NO_SESSIONS;
+const PRESENCE: Traits = Traits::PRESENCE_SETTABLE;
+const PRESENCE_REQUIRED: Traits = Traits::PRESENCE_REQUIRED;
+const IN_FAILURE: Traits = Traits::IN_FAILURE_MODE;
+const BEFORE_STARTUP: Traits = Traits::BEFORE_STARTUP;
+
+const fn none(kind: HandleType) -> HandleSlot {
+    HandleSlot { kind, role: Role::None }
+}
+
+const fn user(kind: HandleType) -> HandleSlot {
+    HandleSlot { kind, role: Role::User }
+}
+
+const fn admin(kind: HandleType) -> HandleSlot {
+    HandleSlot { kind, role: Role::Admin }
+}
+
+const fn dup(kind: HandleType) -> HandleSlot {
+    HandleSlot { kind, role: Role::Dup }
+}
+
+macro_rules! commands {
+    ($($code:ident: [$($handle:expr),*], [$($traits:expr),*], $action:expr;)*) => {
+        /// Every command, in ascending order of its code.
+        pub static COMMANDS: &[Command] = &[$(Command {
+            code: CommandCode::$code,
+            handles: &[$($handle),*],
+            traits: Traits::NONE$(.with($traits))*,
+            action: $action,
+        },)*];
+
+        const CODES: &[CommandCode] = &[$(CommandCode::$code),*];
+    };
+}
+
+commands! {
+    NV_UNDEFINE_SPACE_SPECIAL: [admin(NvIndex), user(Platform)], [PRESENCE, NV], None;
+    EVICT_CONTROL: [user(Provision), none(Object)], [PRESENCE, NV], None;
+    HIERARCHY_CONTROL: [user(BaseHierarchy)], [PRESENCE, NV, EXTENSIVE], None;
+    NV_UNDEFINE_SPACE: [user(Provision), none(NvIndex)], [PRESENCE, NV], None;
+    CHANGE_EPS: [user(Platform)], [PRESENCE, NV, EXTENSIVE], None;
+    CHANGE_PPS: [user(Platform)], [PRESENCE, NV, EXTENSIVE], None;
+    CLEAR: [user(Clear)], [PRESENCE, NV, EXTENSIVE], Some(hierarchy::clear::execute);
+    CLEAR_CONTROL: [user(Clear)], [PRESENCE, NV], Some(hierarchy::clear_control::execute);
+    CLOCK_SET: [user(Provision)], [PRESENCE, NV], Some(clock::clock_set::execute);
+    HIERARCHY_CHANGE_AUTH: [user(HierarchyAuth)],
+        [PRESENCE, NV, DECRYPT], Some(hierarchy::change_auth::execute);
+    NV_DEFINE_SPACE: [user(Provision)], [PRESENCE, NV, DECRYPT], None;
+    PCR_ALLOCATE: [user(Platform)], [PRESENCE, NV], Some(pcr::allocate::execute);
+    PCR_SET_AUTH_POLICY: [user(Platform)],
+        [PRESENCE, NV, DECRYPT], Some(pcr::set_auth_policy::execute);
+    PP_COMMANDS: [user(Platform)], [NV, PRESENCE_REQUIRED], None;
+    SET_PRIMARY_POLICY: [user(HierarchyPolicy)], [PRESENCE, NV, DECRYPT], None;
+    // Not implemented: no field upgrade: the image is measured and replaced as a whole.
+    FIELD_UPGRADE_START: [admin(Platform), none(Object)], [PRESENCE, DECRYPT], None;
+    CLOCK_RATE_ADJUST: [user(Provision)], [PRESENCE], Some(clock::clock_rate_adjust::execute);
+    CREATE_PRIMARY: [user(HierarchyOrNull)], [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], None;
+    NV_GLOBAL_WRITE_LOCK: [user(Provision)], [PRESENCE, NV], None;
+    GET_COMMAND_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull)],
+        [NV, DECRYPT, ENCRYPT], None;
+    NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV], None;
+    NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV], None;
+    NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], None;
+    NV_WRITE: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], None;
+    NV_WRITE_LOCK: [user(NvAuth), none(NvIndex)], [NV], None;
+    DICTIONARY_ATTACK_LOCK_RESET: [user(Lockout)],
+        [NV], Some(dictionary_attack::lock_reset::execute);
+    DICTIONARY_ATTACK_PARAMETERS: [user(Lockout)],
+        [NV], Some(dictionary_attack::parameters::execute);
+    NV_CHANGE_AUTH: [admin(NvIndex)], [NV, DECRYPT], None;
+    PCR_EVENT: [user(PcrOrNull)], [NV, DECRYPT], Some(pcr::event::execute);
+    PCR_RESET: [user(Pcr)], [NV], Some(pcr::reset::execute);
+    SEQUENCE_COMPLETE: [user(Object)],
+        [FLUSHED, DECRYPT, ENCRYPT], Some(hash_hmac::sequence_complete::execute);
+    SET_ALGORITHM_SET: [user(Platform)], [PRESENCE, NV], None;
+    SET_COMMAND_CODE_AUDIT_STATUS: [user(Provision)], [PRESENCE, NV], None;
+    // Not implemented: no field upgrade.
+    FIELD_UPGRADE_DATA: [], [DECRYPT], None;
+    INCREMENTAL_SELF_TEST: [], [NV], Some(testing::incremental_self_test::execute);
+    SELF_TEST: [], [NV], Some(testing::self_test::execute);
+    STARTUP: [], [NV, NO_SESSIONS, BEFORE_STARTUP], Some(startup::startup::execute);
+    SHUTDOWN: [], [NV], Some(startup::shutdown::execute);
+    STIR_RANDOM: [], [NV, DECRYPT], Some(random::stir_random::execute);
+    ACTIVATE_CREDENTIAL: [admin(Object), user(Object)], [DECRYPT, ENCRYPT], None;
+    CERTIFY: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    POLICY_NV: [user(NvAuth), none(NvIndex), none(PolicySession)], [DECRYPT], None;
+    CERTIFY_CREATION: [user(ObjectOrNull), none(Object)], [DECRYPT, ENCRYPT], None;
+    DUPLICATE: [dup(Object), none(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    GET_TIME: [user(EndorsementOrNull), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    GET_SESSION_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull), none(HmacSession)],
+        [DECRYPT, ENCRYPT], None;
+    NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], None;
+    NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV], None;
+    OBJECT_CHANGE_AUTH: [admin(Object), none(Object)], [DECRYPT, ENCRYPT], None;
+    POLICY_SECRET: [user(Entity), none(PolicySession)], [DECRYPT, ENCRYPT], None;
+    REWRAP: [user(ObjectOrNull), none(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    CREATE: [user(Object)], [DECRYPT, ENCRYPT], None;
+    ECDH_Z_GEN: [user(Object)], [DECRYPT, ENCRYPT], None;
+    HMAC: [user(Object)], [DECRYPT, ENCRYPT], None;
+    IMPORT: [user(Object)], [DECRYPT, ENCRYPT], None;
+    LOAD: [user(Object)], [RESPONSE, DECRYPT, ENCRYPT], None;
+    QUOTE: [user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    RSA_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
+    HMAC_START: [user(Object)], [RESPONSE, DECRYPT], None;
+    SEQUENCE_UPDATE: [user(Object)], [DECRYPT], Some(hash_hmac::sequence_update::execute);
+    SIGN: [user(Object)], [DECRYPT], None;
+    UNSEAL: [user(Object)], [ENCRYPT], None;
+    POLICY_SIGNED: [none(Object), none(PolicySession)], [DECRYPT, ENCRYPT], None;
+    CONTEXT_LOAD: [], [RESPONSE, NO_SESSIONS], None;
+    CONTEXT_SAVE: [none(Context)], [NO_SESSIONS], None;
+    ECDH_KEY_GEN: [none(Object)], [ENCRYPT], None;
+    ENCRYPT_DECRYPT: [user(Object)], [ENCRYPT], None;
+    FLUSH_CONTEXT: [], [NO_SESSIONS], Some(session::flush_context::execute);
+    LOAD_EXTERNAL: [], [RESPONSE, DECRYPT, ENCRYPT], None;
+    MAKE_CREDENTIAL: [none(Object)], [DECRYPT, ENCRYPT], None;
+    NV_READ_PUBLIC: [none(NvIndex)], [ENCRYPT], None;
+    POLICY_AUTHORIZE: [none(PolicySession)], [DECRYPT], None;
+    POLICY_AUTH_VALUE: [none(PolicySession)], [], None;
+    POLICY_COMMAND_CODE: [none(PolicySession)], [], None;
+    POLICY_COUNTER_TIMER: [none(PolicySession)], [DECRYPT], None;
+    POLICY_CP_HASH: [none(PolicySession)], [DECRYPT], None;
+    POLICY_LOCALITY: [none(PolicySession)], [], None;
+    POLICY_NAME_HASH: [none(PolicySession)], [DECRYPT], None;
+    POLICY_OR: [none(PolicySession)], [], None;
+    POLICY_TICKET: [none(PolicySession)], [DECRYPT], None;
+    READ_PUBLIC: [none(Object)], [ENCRYPT], None;
+    RSA_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
+    START_AUTH_SESSION: [none(ObjectOrNull), none(EntityOrNull)],
+        [RESPONSE, DECRYPT, ENCRYPT], Some(session::start_auth_session::execute);
+    VERIFY_SIGNATURE: [none(Object)], [DECRYPT], None;
+    ECC_PARAMETERS: [], [], None;
+    // Not implemented: firmware is not readable: the image is public.
+    FIRMWARE_READ: [], [], None;
+    GET_CAPABILITY: [], [IN_FAILURE], Some(capability::get_capability::execute);
+    GET_RANDOM: [], [ENCRYPT], Some(random::get_random::execute);
+    GET_TEST_RESULT: [], [ENCRYPT, IN_FAILURE], Some(testing::get_test_result::execute);
+    HASH: [], [DECRYPT, ENCRYPT], Some(hash_hmac::hash::execute);
+    PCR_READ: [], [], Some(pcr::read::execute);
+    POLICY_PCR: [none(PolicySession)], [DECRYPT], None;
+    POLICY_RESTART: [none(PolicySession)], [], Some(session::policy_restart::execute);
+    READ_CLOCK: [], [], Some(clock::read_clock::execute);
+    PCR_EXTEND: [user(PcrOrNull)], [NV], Some(pcr::extend::execute);
+    PCR_SET_AUTH_VALUE: [user(Pcr)], [DECRYPT], Some(pcr::set_auth_value::execute);
+    NV_CERTIFY: [user(ObjectOrNull), user(NvAuth), none(NvIndex)], [DECRYPT, ENCRYPT], None;
+    EVENT_SEQUENCE_COMPLETE: [user(PcrOrNull), user(Object)],
+        [NV, FLUSHED, DECRYPT], Some(hash_hmac::event_sequence_complete::execute);
+    HASH_SEQUENCE_START: [], [RESPONSE, DECRYPT], Some(hash_hmac::hash_sequence_start::execute);
+    POLICY_PHYSICAL_PRESENCE: [none(PolicySession)], [], None;
+    POLICY_DUPLICATION_SELECT: [none(PolicySession)], [DECRYPT], None;
+    POLICY_GET_DIGEST: [none(PolicySession)], [ENCRYPT], None;
+    TEST_PARMS: [], [], Some(capability::test_parms::execute);
+    COMMIT: [user(Object)], [DECRYPT, ENCRYPT], None;
+    POLICY_PASSWORD: [none(PolicySession)], [], None;
+    Z_GEN_2_PHASE: [user(Object)], [DECRYPT, ENCRYPT], None;
+    EC_EPHEMERAL: [], [ENCRYPT], None;
+    POLICY_NV_WRITTEN: [none(PolicySession)], [], None;
+    POLICY_TEMPLATE: [none(PolicySession)], [DECRYPT], None;
+    CREATE_LOADED: [user(Parent)], [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], None;
+    POLICY_AUTHORIZE_NV: [user(NvAuth), none(NvIndex), none(PolicySession)], [], None;
+    ENCRYPT_DECRYPT_2: [user(Object)], [DECRYPT, ENCRYPT], None;
+    AC_GET_CAPABILITY: [none(Attached)], [], None;
+    AC_SEND: [dup(Object), user(NvAuth), none(Attached)], [DECRYPT], None;
+    POLICY_AC_SEND_SELECT: [none(PolicySession)], [DECRYPT], None;
+    CERTIFY_X509: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    ACT_SET_TIMEOUT: [user(Timer)], [], None;
+    ECC_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
+    ECC_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
+    POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], None;
+    POLICY_PARAMETERS: [none(PolicySession)], [DECRYPT], None;
+    NV_DEFINE_SPACE_2: [user(Provision)], [PRESENCE, NV, DECRYPT], None;
+    NV_READ_PUBLIC_2: [none(NvIndex)], [ENCRYPT], None;
+    // Not implemented: nothing can be set.
+    SET_CAPABILITY: [user(Hierarchy)], [NV, DECRYPT], None;
+    READ_ONLY_CONTROL: [user(Platform)], [PRESENCE], None;
+    POLICY_TRANSPORT_SPDM: [none(PolicySession)], [DECRYPT], None;
+    // Not implemented yet: the commands of version 185 for post-quantum algorithms.
+    VERIFY_SEQUENCE_COMPLETE: [user(Object), none(Object)], [FLUSHED], None;
+    SIGN_SEQUENCE_COMPLETE: [user(Object), user(Object)], [FLUSHED, DECRYPT], None;
+    VERIFY_DIGEST_SIGNATURE: [none(Object)], [DECRYPT], None;
+    SIGN_DIGEST: [user(Object)], [DECRYPT], None;
+    ENCAPSULATE: [none(Object)], [ENCRYPT], None;
+    DECAPSULATE: [user(Object)], [DECRYPT, ENCRYPT], None;
+    VERIFY_SEQUENCE_START: [none(Object)], [RESPONSE, DECRYPT], None;
+    SIGN_SEQUENCE_START: [user(Object)], [RESPONSE, DECRYPT], None;
+}
+
+/// The row of a command.
+pub fn find(code: CommandCode) -> Option<&'static Command> {
+    let place = COMMANDS.binary_search_by_key(&code, |command| command.code).ok()?;
+    COMMANDS.get(place)
+}
+
+const _: () = {
+    let mut place = 1;
+    while place < CODES.len() {
+        assert!(CODES[place - 1].0 < CODES[place].0, "the table must be sorted by command code");
+        place += 1;
+    }
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_that_need_authorisation_come_first() {
+        for command in COMMANDS {
+            let behind = command.handles.iter().skip(command.authorisations());
+            assert!(behind.clone().all(|slot| slot.role == Role::None), "{:?}", command.code);
+            assert!(command.handles.len() <= crate::state::capacity::HANDLES_MAX);
+        }
+    }
+
+    #[test]
+    fn a_command_without_sessions_needs_no_authorisation() {
+        for command in COMMANDS.iter().filter(|row| row.traits.contains(NO_SESSIONS)) {
+            assert_eq!(command.authorisations(), 0);
+            assert!(!command.traits.contains(DECRYPT) && !command.traits.contains(ENCRYPT));
+        }
+    }
+
+    #[test]
+    fn attribute_words_are_those_of_part_2() {
+        let word = |code| find(code).unwrap().attribute_word();
+        assert_eq!(word(CommandCode::STARTUP), 0x0040_0144);
+        assert_eq!(word(CommandCode::CREATE_PRIMARY), 0x1200_0131);
+        assert_eq!(word(CommandCode::CLEAR), 0x02c0_0126);
+        assert_eq!(word(CommandCode::SEQUENCE_COMPLETE), 0x0300_013e);
+        assert_eq!(word(CommandCode::LOAD), 0x1200_0157);
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! TPM2_IncrementalSelfTest (Part 3, 10.3).
+
+use super::self_test;
+use crate::pipeline::Context;
+use crate::structure::algorithm::AlgorithmId;
+use crate::structure::digest::List;
+use crate::wire::{Parameters, Reader, Result, Unmarshal, Writer};
+
+/// Algorithms that a TPML_ALG may have (MAX_ALG_LIST_SIZE).
+const ALGORITHM_LIST_MAX: usize = 64;
+
+/// TPML_ALG.
+type AlgorithmList = List<AlgorithmId, ALGORITHM_LIST_MAX>;
+
+impl Unmarshal for AlgorithmList {
+    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+        Self::read(reader, AlgorithmId::NULL)
+    }
+}
+
+/// toTest; the response says what is still to be tested, which is nothing.
+pub fn execute(
+    context: &mut Context<'_>,
+    parameters: Parameters<'_>,
+    response: &mut Writer<'_>,
+) -> Result<()> {
+    let (_to_test,): (AlgorithmList,) = parameters.read()?;
+    self_test::run(context)?;
+    response.value(&AlgorithmList::new(AlgorithmId::NULL))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::structure::response_code::ResponseCode;
+    use crate::testing::Machine;
+
+    #[test]
+    fn leaves_nothing_to_do() {
+        let mut machine = Machine::started();
+        let too_many = machine.command(0x142, &[0, 0, 0, 65]);
+        assert_eq!(too_many, Err(ResponseCode::SIZE.in_parameter(1)));
+        let done = machine.command(0x142, &[0, 0, 0, 2, 0, 1, 0, 0x0b]);
+        assert_eq!(done, Ok(std::vec![0; 4]));
+    }
+}

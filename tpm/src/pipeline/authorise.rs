@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Authorisation (Part 1, 19; Part 3, 5.6): passwords, HMACs, policies, and what failures cost.
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use super::Work;
+use super::area::SessionUse;
+use super::audit::Audits;
+use super::value;
+use crate::command::{Command, Role, Traits};
+use crate::crypto::hash::{DIGEST_SIZE_MAX, Digest};
+use crate::crypto::hmac::Hmac;
+use crate::session::{PolicyAuth, PolicyBinding, Session};
+use crate::state::State;
+use crate::state::groups::Shutdown;
+use crate::state::object::Transient;
+use crate::structure::attributes::{ObjectAttributes, SessionAttributes};
+use crate::structure::buffer::Buffer;
+use crate::structure::command_code::CommandCode;
+use crate::structure::handle::{Handle, HandleKind};
+use crate::structure::nv::{NvAttributes, NvType};
+use crate::structure::response_code::ResponseCode;
+use crate::wire::Result;
+
+/// Session key and authorisation value, one behind the other.
+pub(super) type HmacKey = Buffer<{ 2 * DIGEST_SIZE_MAX }>;
+
+/// What an NV command does with the index, which decides the attribute that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NvUse {
+    Read,
+    Write,
+    Other,
+}
+
+impl NvUse {
+    const fn of(code: CommandCode) -> Self {
+        match code {
+            CommandCode::NV_WRITE
+            | CommandCode::NV_INCREMENT
+            | CommandCode::NV_SET_BITS
+            | CommandCode::NV_EXTEND
+            | CommandCode::NV_WRITE_LOCK => Self::Write,
+            CommandCode::NV_READ
+            | CommandCode::NV_READ_LOCK
+            | CommandCode::NV_CERTIFY
+            | CommandCode::POLICY_NV
+            | CommandCode::POLICY_AUTHORIZE_NV
+            | CommandCode::POLICY_SECRET => Self::Read,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Checks every session; the cpHashes that audits need are taken on the way.
+    pub(super) fn authorise(&mut self, parameters: &[u8]) -> Result<Audits> {
+        self.check_physical_presence()?;
+        let audits = self.prepare_audits(parameters)?;
+        let sessions = self.sessions.clone();
+        for (number, session_use) in (1..).zip(sessions.iter()) {
+            self.check_session(session_use, number == 1, parameters)
+                .map_err(|code| code.in_session(number))?;
+        }
+        Ok(audits)
+    }
+
+    fn check_physical_presence(&mut self) -> Result<()> {
+        let is_needed = self.state.needs_physical_presence(self.command);
+        let is_platform = self.handles.first() == Some(&Handle::PLATFORM);
+        if is_needed && is_platform && !self.platform.physical_presence() {
+            return Err(ResponseCode::PP);
+        }
+        Ok(())
+    }
+
+    fn check_session(
+        &mut self,
+        session_use: &SessionUse,
+        is_first: bool,
+        parameters: &[u8],
+    ) -> Result<()> {
+        let Some(entity) = session_use.entity(&self.handles) else {
+            return self.check_hmac(session_use, None, is_first, parameters);
+        };
+        let session = self.state.sessions.get(session_use.handle).cloned();
+        let policy = session.as_ref().filter(|session| session.is_policy());
+        let proof = policy.map_or(PolicyAuth::AuthValue, |session| session.policy.auth);
+        if proof != PolicyAuth::None {
+            self.check_lockout(entity)?;
+        }
+        let role = self.role(session_use);
+        match policy {
+            None if self.needs_policy(entity, role) => return Err(ResponseCode::AUTH_TYPE),
+            None if !self.accepts_auth_value(entity, role) => {
+                return Err(ResponseCode::AUTH_UNAVAILABLE);
+            }
+            None => {}
+            Some(_) if !self.accepts_policy(entity) => {
+                return Err(ResponseCode::AUTH_UNAVAILABLE);
+            }
+            Some(session) => self.check_policy(session, entity, role, parameters)?,
+        }
+        if session_use.is_password() || proof == PolicyAuth::Password {
+            self.check_password(session_use, entity)
+        } else {
+            self.check_hmac(session_use, Some(entity), is_first, parameters)
+        }
+    }
+
+    fn role(&self, session_use: &SessionUse) -> Role {
+        let slot = session_use.authorises.and_then(|place| self.command.handles.get(place));
+        slot.map_or(Role::None, |slot| slot.role)
+    }
+
+    /// Whether dictionary-attack protection denies the entity now.
+    fn check_lockout(&mut self, entity: Handle) -> Result<()> {
+        if !self.state.is_da_protected(entity) {
+            return Ok(());
+        }
+        let attack = &self.state.permanent.dictionary_attack;
+        let is_denied = if entity == Handle::LOCKOUT {
+            !attack.is_lockout_auth_enabled
+        } else {
+            attack.is_locked_out()
+        };
+        if is_denied {
+            return Err(ResponseCode::LOCKOUT);
+        }
+        // Losing power from here on counts as a failed try (Part 1, 19.11.2).
+        if self.state.orderly.shutdown != Shutdown::NoneAfterDaUse {
+            self.state.orderly.change().shutdown = Shutdown::NoneAfterDaUse;
+        }
+        Ok(())
+    }
+
+    /// Whether only a policy will do: DUP always, ADMIN as the entity says.
+    fn needs_policy(&self, entity: Handle, role: Role) -> bool {
+        match role {
+            Role::Dup => true,
+            Role::Admin => match entity.kind() {
+                Some(HandleKind::NvIndex) => true,
+                Some(HandleKind::Transient | HandleKind::Persistent) => self
+                    .state
+                    .find_object(entity)
+                    .is_some_and(|object| object.has(ObjectAttributes::ADMIN_WITH_POLICY)),
+                _ => false,
+            },
+            Role::User | Role::None => false,
+        }
+    }
+
+    /// Whether the entity's authorisation value may be used for this.
+    fn accepts_auth_value(&self, entity: Handle, role: Role) -> bool {
+        let state = &*self.state;
+        match entity.kind() {
+            Some(HandleKind::Transient | HandleKind::Persistent) => {
+                if let Some(Transient::Sequence(_)) = state.transients.get(entity) {
+                    return true;
+                }
+                state.find_object(entity).is_some_and(|object| {
+                    object.sensitive.is_some()
+                        && (role != Role::User || object.has(ObjectAttributes::USER_WITH_AUTH))
+                })
+            }
+            Some(HandleKind::NvIndex) => state.nv.get(entity).is_some_and(|index| {
+                let attributes = index.public.attributes;
+                let needed = match NvUse::of(self.command.code) {
+                    NvUse::Write => NvAttributes::AUTH_WRITE,
+                    NvUse::Read | NvUse::Other => NvAttributes::AUTH_READ,
+                };
+                attributes.contains(needed) && self.has_pin_left(entity, attributes)
+            }),
+            _ => state.auth_value(entity).is_some(),
+        }
+    }
+
+    /// A PIN index can be used while it is written and its count is below its limit.
+    fn has_pin_left(&self, entity: Handle, attributes: NvAttributes) -> bool {
+        if !matches!(attributes.nv_type(), Some(NvType::PinFail | NvType::PinPass)) {
+            return true;
+        }
+        if !attributes.contains(NvAttributes::WRITTEN) {
+            return false;
+        }
+        match self.state.nv.data(entity) {
+            [c0, c1, c2, c3, l0, l1, l2, l3] => {
+                u32::from_be_bytes([*c0, *c1, *c2, *c3]) < u32::from_be_bytes([*l0, *l1, *l2, *l3])
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the entity has a policy, and may be used with it for this.
+    fn accepts_policy(&self, entity: Handle) -> bool {
+        let state = &*self.state;
+        let has_policy = !state.auth_policy(entity).digest.is_empty();
+        match entity.kind() {
+            Some(HandleKind::NvIndex) => state.nv.get(entity).is_some_and(|index| {
+                let attributes = index.public.attributes;
+                has_policy
+                    && match NvUse::of(self.command.code) {
+                        NvUse::Write => attributes.contains(NvAttributes::POLICY_WRITE),
+                        NvUse::Read => attributes.contains(NvAttributes::POLICY_READ),
+                        NvUse::Other => true,
+                    }
+            }),
+            Some(HandleKind::Transient | HandleKind::Persistent) => {
+                has_policy
+                    && state.find_object(entity).is_some_and(|object| object.sensitive.is_some())
+            }
+            _ => has_policy,
+        }
+    }
+
+    /// Checks a policy and everything that it put off until its use (Part 1, 19.7).
+    fn check_policy(
+        &mut self,
+        session: &Session,
+        entity: Handle,
+        role: Role,
+        parameters: &[u8],
+    ) -> Result<()> {
+        let policy = &session.policy;
+        let wanted = self.state.auth_policy(entity);
+        if wanted.algorithm != Some(session.hash) || wanted.digest != policy.digest {
+            return Err(ResponseCode::POLICY_FAIL);
+        }
+        if policy.pcr_counter.is_some_and(|counter| counter != self.state.reset.pcr_counter) {
+            return Err(ResponseCode::PCR_CHANGED);
+        }
+        match policy.command_code {
+            Some(code) if code != self.command.code => return Err(ResponseCode::POLICY_CC),
+            None if matches!(role, Role::Admin | Role::Dup) => {
+                return Err(ResponseCode::POLICY_FAIL);
+            }
+            _ => {}
+        }
+        if policy.locality.is_some_and(|allowed| !allowed.allows(self.locality)) {
+            return Err(ResponseCode::LOCALITY);
+        }
+        let is_bound = match &policy.binding {
+            PolicyBinding::None => true,
+            PolicyBinding::CpHash(wanted) => self.cp_hash(session.hash, parameters)? == *wanted,
+            PolicyBinding::NameHash(wanted) => self.name_hash(session.hash)? == *wanted,
+            PolicyBinding::ParameterHash(wanted) => {
+                self.parameter_hash(session.hash, parameters) == *wanted
+            }
+            PolicyBinding::TemplateHash(wanted) => {
+                template_hash(self.command.code, session, parameters)? == *wanted
+            }
+        };
+        if !is_bound {
+            return Err(ResponseCode::POLICY_FAIL);
+        }
+        if policy.needs_physical_presence && !self.platform.physical_presence() {
+            return Err(ResponseCode::PP);
+        }
+        self.check_nv_written(policy.nv_written, entity)?;
+        let now_ms = self.state.clock.time_ms();
+        let is_expired = policy.timeout_ms.is_some_and(|timeout_ms| timeout_ms < now_ms);
+        if is_expired || session.epoch != self.state.clock.epoch {
+            return Err(ResponseCode::EXPIRED);
+        }
+        Ok(())
+    }
+
+    fn check_nv_written(&self, wanted: Option<bool>, entity: Handle) -> Result<()> {
+        let Some(wanted) = wanted else { return Ok(()) };
+        let index = self.state.nv.get(entity).ok_or(ResponseCode::POLICY_FAIL)?;
+        if index.public.attributes.contains(NvAttributes::WRITTEN) != wanted {
+            return Err(ResponseCode::POLICY_FAIL);
+        }
+        Ok(())
+    }
+
+    fn check_password(&mut self, session_use: &SessionUse, entity: Handle) -> Result<()> {
+        let given = session_use.hmac.clone().without_trailing_zeros();
+        let wanted = self.state.auth_value(entity).cloned().unwrap_or_default();
+        if bool::from(given.as_slice().ct_eq(wanted.as_slice())) {
+            self.note_success(entity)
+        } else {
+            Err(self.note_failure(session_use, Some(entity)))
+        }
+    }
+
+    fn check_hmac(
+        &mut self,
+        session_use: &SessionUse,
+        entity: Option<Handle>,
+        is_first: bool,
+        parameters: &[u8],
+    ) -> Result<()> {
+        let session = self.state.sessions.get(session_use.handle).ok_or(ResponseCode::FAILURE)?;
+        let auth = value::hmac_auth(self.state, session, entity)?;
+        let mut key = HmacKey::new(&session.key)?;
+        key.append(auth)?;
+        // Without any key an HMAC proves nothing, and may be left out.
+        let is_left_out = key.is_empty() && session_use.hmac.is_empty();
+        if !is_left_out {
+            let cp_hash = self.cp_hash(session.hash, parameters)?;
+            let mut expected = self.command_hmac(session_use, session, &key, is_first, &cp_hash)?;
+            let is_right = bool::from(expected.as_bytes().ct_eq(session_use.hmac.as_slice()));
+            expected.zeroize();
+            if !is_right {
+                return Err(self.note_failure(session_use, entity));
+            }
+        }
+        let uses_auth = match entity {
+            Some(_) => !session.is_policy() || session.policy.auth == PolicyAuth::AuthValue,
+            None => false,
+        };
+        match entity.filter(|_| uses_auth) {
+            Some(entity) => self.note_success(entity),
+            None => Ok(()),
+        }
+    }
+
+    /// HMAC(key, cpHash ‖ nonceCaller ‖ nonceTPM ‖ nonces of other sessions ‖ attributes).
+    fn command_hmac(
+        &self,
+        session_use: &SessionUse,
+        session: &Session,
+        key: &HmacKey,
+        is_first: bool,
+        cp_hash: &Digest,
+    ) -> Result<Digest> {
+        let mut hmac = Hmac::new(session.hash, key);
+        hmac.update(cp_hash);
+        hmac.update(&session_use.nonce_caller);
+        hmac.update(&session.nonce_tpm);
+        if is_first {
+            // The first session vouches for the ones that encrypt (Part 1, 19.6.5).
+            let decrypting = self.sessions.decrypting().map(|other| other.handle);
+            let encrypting = self.sessions.encrypting().map(|other| other.handle);
+            let encrypting = encrypting.filter(|other| Some(*other) != decrypting);
+            for other in [decrypting, encrypting].into_iter().flatten() {
+                if other != session_use.handle {
+                    let other = self.state.sessions.get(other).ok_or(ResponseCode::FAILURE)?;
+                    hmac.update(&other.nonce_tpm);
+                }
+            }
+        }
+        hmac.update(&[session_use.attributes.raw()]);
+        Ok(hmac.finish())
+    }
+
+    /// The authorisation value was right.
+    fn note_success(&mut self, entity: Handle) -> Result<()> {
+        let Some(index) = self.state.nv.get(entity) else { return Ok(()) };
+        match index.public.attributes.nv_type() {
+            // A success resets the count of failures.
+            Some(NvType::PinFail) => self.change_pin_count(entity, |_| 0),
+            Some(NvType::PinPass) => self.change_pin_count(entity, |count| count.saturating_add(1)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn change_pin_count(&mut self, entity: Handle, change: impl Fn(u32) -> u32) {
+        let count =
+            self.state.nv.data(entity).first_chunk().map(|count| u32::from_be_bytes(*count));
+        if let Some(count) = count
+            && change(count) != count
+            && let Some(place) = self.state.nv.change_data(entity).first_chunk_mut()
+        {
+            *place = change(count).to_be_bytes();
+        }
+    }
+
+    /// The authorisation value was wrong: what it costs, and the code.
+    fn note_failure(&mut self, session_use: &SessionUse, entity: Option<Handle>) -> ResponseCode {
+        let session = self.state.sessions.get(session_use.handle);
+        let is_bound_to_da = session.is_some_and(|session| session.is_bound_to_da);
+        let is_bound_to_lockout = session.is_some_and(|session| session.is_bound_to_lockout);
+        if let Some(entity) = entity
+            && let Some(index) = self.state.nv.get(entity)
+            && index.public.attributes.nv_type() == Some(NvType::PinFail)
+        {
+            self.change_pin_count(entity, |count| count.saturating_add(1));
+        }
+        let is_protected = entity.is_some_and(|entity| self.state.is_da_protected(entity));
+        if entity == Some(Handle::LOCKOUT) || is_bound_to_lockout {
+            self.state.permanent.change().dictionary_attack.is_lockout_auth_enabled = false;
+            self.state.clock.note_lockout_failure();
+        } else if is_protected || is_bound_to_da {
+            let attack = self.state.permanent.dictionary_attack;
+            if attack.recovery_time_s != 0 {
+                let failed_tries = attack.failed_tries.saturating_add(1);
+                self.state.permanent.change().dictionary_attack.failed_tries = failed_tries;
+                self.state.clock.note_failure(attack.failed_tries != 0);
+            }
+        } else {
+            return ResponseCode::BAD_AUTH;
+        }
+        ResponseCode::AUTH_FAIL
+    }
+}
+
+impl State {
+    /// Whether a command with platformAuth needs physical presence (TPM2_PP_Commands).
+    pub fn needs_physical_presence(&self, command: &Command) -> bool {
+        command.traits.contains(Traits::PRESENCE_REQUIRED)
+            || self.permanent.physical_presence_commands.contains(command.code)
+    }
+}
+
+/// The digest of the template in a command that creates an object; it is the second parameter
+/// of TPM2_Create and TPM2_CreatePrimary, and of TPM2_CreateLoaded (Part 3, 23.15).
+fn template_hash(code: CommandCode, session: &Session, parameters: &[u8]) -> Result<Digest> {
+    if !matches!(
+        code,
+        CommandCode::CREATE | CommandCode::CREATE_PRIMARY | CommandCode::CREATE_LOADED
+    ) {
+        return Err(ResponseCode::POLICY_FAIL);
+    }
+    let mut reader = crate::wire::Reader::new(parameters);
+    let any = usize::from(u16::MAX);
+    let template = reader.sized(any).and_then(|_| reader.sized(any));
+    let template = template.map_err(|_| ResponseCode::POLICY_FAIL)?;
+    Ok(session.hash.digest(&[template.rest()]))
+}
+
+impl SessionUse {
+    /// Whether the session stays after the command.
+    pub(super) fn continues(&self) -> bool {
+        self.is_password() || self.attributes.contains(SessionAttributes::CONTINUE)
+    }
+}
