@@ -32,4 +32,5 @@ pub mod platform;
 pub mod protocol;
 #[allow(unsafe_code, reason = "SNP instructions and the GHCB")]
 pub mod snp;
+pub mod vtpm;
 pub mod work;
