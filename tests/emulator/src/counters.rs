@@ -75,8 +75,7 @@ static CELLS: [[Cell; 4]; MAX_PROCESSORS] = [const {
         4]
 }; MAX_PROCESSORS];
 /// Ticks spent in the machine itself, by processor.
-static MACHINE_TICKS: [AtomicU64; MAX_PROCESSORS] =
-    [const { AtomicU64::new(0) }; MAX_PROCESSORS];
+static MACHINE_TICKS: [AtomicU64; MAX_PROCESSORS] = [const { AtomicU64::new(0) }; MAX_PROCESSORS];
 /// Time stamps: the machine's start, the first entry of VMPL0, the first entry of VMPL2.
 static START_TICKS: AtomicU64 = AtomicU64::new(0);
 static FIRST_ENTRY_TICKS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];

@@ -19,15 +19,8 @@ const HIDDEN_1_ECX: u32 =
     1 << 3 | 1 << 12 | 1 << 17 | 1 << 21 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 29;
 const HYPERVISOR: u32 = 1 << 31;
 // Leaf 7 EBX: AVX2, the AVX-512 family. ECX: PKU, OSPKE, VAES, VPCLMULQDQ, LA57.
-const HIDDEN_7_EBX: u32 = 1 << 5
-    | 1 << 16
-    | 1 << 17
-    | 1 << 21
-    | 1 << 26
-    | 1 << 27
-    | 1 << 28
-    | 1 << 30
-    | 1 << 31;
+const HIDDEN_7_EBX: u32 =
+    1 << 5 | 1 << 16 | 1 << 17 | 1 << 21 | 1 << 26 | 1 << 27 | 1 << 28 | 1 << 30 | 1 << 31;
 const HIDDEN_7_ECX: u32 = 1 << 3 | 1 << 4 | 1 << 9 | 1 << 10 | 1 << 16;
 const SVM: u32 = 1 << 2;
 const INVARIANT_TSC: u32 = 1 << 8;
@@ -59,6 +52,17 @@ fn apply_policy(leaf: u32, real: [u32; 4]) -> [u32; 4] {
     }
 }
 
+/// The page is the same for all processors: fields with an APIC id are zero, and guests ask the
+/// hypervisor for them.
+fn page_cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
+    let [eax, ebx, ecx, edx] = guest_cpuid(leaf, subleaf);
+    match leaf {
+        1 => [eax, ebx & 0x00ff_ffff, ecx, edx],
+        0xb => [eax, ebx, ecx, 0],
+        _ => [eax, ebx, ecx, edx],
+    }
+}
+
 /// Fills the CPUID page with every leaf that isn't empty.
 pub(crate) fn fill_page(page: &mut CpuidPage) {
     let extended = 0x8000_0000..=0x8000_0008;
@@ -70,8 +74,9 @@ pub(crate) fn fill_page(page: &mut CpuidPage) {
             _ => 0..1,
         };
         for subleaf in subleaves {
-            let [eax, ebx, ecx, edx] = guest_cpuid(leaf, subleaf);
-            let function = CpuidFunction { leaf, subleaf, eax, ebx, ecx, edx, ..Default::default() };
+            let [eax, ebx, ecx, edx] = page_cpuid(leaf, subleaf);
+            let function =
+                CpuidFunction { leaf, subleaf, eax, ebx, ecx, edx, ..Default::default() };
             if page.push(function).is_err() {
                 fatal!("the CPUID page is full");
             }

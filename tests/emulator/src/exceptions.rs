@@ -12,14 +12,14 @@ unsafe extern "C" {
 }
 
 const VECTORS: usize = 32;
+const TABLE_LIMIT: u16 = 32 * 16 - 1;
 const STUB_SIZE: u64 = 16;
 const CODE_SELECTOR: u64 = 8;
 const INTERRUPT_GATE: u64 = 0x8e00;
 const NMI: usize = 2;
 
 /// The table: two quadwords a gate. Atomic, since every processor writes the same into it.
-static TABLE: [[AtomicU64; 2]; VECTORS] =
-    [const { [const { AtomicU64::new(0) }; 2] }; VECTORS];
+static TABLE: [[AtomicU64; 2]; VECTORS] = [const { [const { AtomicU64::new(0) }; 2] }; VECTORS];
 
 #[repr(C, packed)]
 struct TableRegister {
@@ -43,10 +43,7 @@ pub(crate) fn install() {
         gate[0].store(low, Relaxed);
         gate[1].store(handler >> 32, Relaxed);
     }
-    let register = TableRegister {
-        limit: (VECTORS * 16 - 1) as u16,
-        base: TABLE.as_ptr().addr() as u64,
-    };
+    let register = TableRegister { limit: TABLE_LIMIT, base: TABLE.as_ptr().addr() as u64 };
     // SAFETY: the table is static, and each gate names a handler in assembly/world_switch.S.
     unsafe { asm!("lidt [{}]", in(reg) &raw const register, options(readonly, nostack)) }
 }

@@ -2,23 +2,28 @@
 //! The launch: memory becomes the guest's, and the IGVM file is loaded as the secure processor and QEMU
 //! do it together. AMD 56860, 8.17 (SNP_LAUNCH_UPDATE).
 
-mod file;
 mod memory_map;
 
 use core::ops::Range;
 
+use snp_abi::config::REGION_BASE;
 use snp_abi::cpuid::CpuidPage;
-use snp_abi::secrets::{SECRETS_VERSION, SecretsPage};
+use snp_abi::launch::{Digest, PageType};
+use snp_abi::secrets::SecretsPage;
+use snp_abi::vmsa::Vmsa;
 use snp_abi::{PAGE_SIZE, PAGE_SIZE_U64};
 use spin::{Mutex, MutexGuard};
 use zerocopy::{FromZeros, IntoBytes};
 
 pub(crate) use memory_map::{MemoryPiece, PieceKind};
 
+use crate::igvm::{self, IgvmError, LaunchPage, Loader, Parameter, ParameterKind};
 use crate::layout::{LARGEST_MEMORY, MACHINE_END, MACHINE_START, PAGE, page_ceiling, page_floor};
+use crate::psp::chip::Chip;
+use crate::psp::launch::LaunchContext;
+use crate::psp::{Entropy, FirmwareError, Psp, cpuid_policy};
 use crate::rmp::{Entry, Rmp};
-use crate::{cpuid, fatal, physical, pool, refuse, say, start, world};
-use file::{Directive, FileError, PageKind};
+use crate::{cpuid, fatal, ghcb, physical, pool, processor, refuse, say, say_json, start, world};
 use memory_map::{Madt, MapBuilder};
 
 const FRAMES: usize = crate::bits::index(LARGEST_MEMORY / PAGE_SIZE_U64);
@@ -26,48 +31,60 @@ const FRAMES: usize = crate::bits::index(LARGEST_MEMORY / PAGE_SIZE_U64);
 static ENTRIES: Mutex<[Entry; FRAMES]> = Mutex::new([Entry::EMPTY; FRAMES]);
 /// The first megabyte's hole: the VGA window.
 const VGA_WINDOW: Range<u64> = 0xa_0000..0xc_0000;
-/// Most parameter areas.
-const MAX_AREAS: usize = 8;
+
+/// What the host could say about itself in reports: nothing.
+const HOST_DATA: [u8; 32] = [0; 32];
 
 /// Makes memory below `top` the guest's and loads the IGVM file.
-pub(crate) fn launch(
-    top: u64,
-    pieces: impl Iterator<Item = MemoryPiece>,
-    file: Range<u64>,
-) {
+pub(crate) fn launch(top: u64, pieces: impl Iterator<Item = MemoryPiece>, file: Range<u64>) {
     let Some(entries) = ENTRIES.try_lock() else {
         fatal!("the machine is launched twice");
     };
     let frames = crate::bits::index(top / PAGE);
     let mut rmp = Rmp::new(&mut MutexGuard::leak(entries)[..frames]);
-    let memory = [
-        0..VGA_WINDOW.start,
-        VGA_WINDOW.end..MACHINE_START,
-        MACHINE_END..top,
-    ];
+    let memory = [0..VGA_WINDOW.start, VGA_WINDOW.end..MACHINE_START, MACHINE_END..top];
     for range in memory {
         rmp.add_memory(range.start / PAGE, (range.end - range.start) / PAGE);
     }
     let Ok(map) = MapBuilder::build(top, pieces) else {
         refuse!("the memory map has too many entries");
     };
-    let mut launch = Launch { rmp, map, file: file.clone(), areas: [const { None }; MAX_AREAS], vmsa: None };
-    // SAFETY: the file lies in RAM that nobody writes before it is given to the guest: `load_page`
-    // refuses pages that overlap it.
+    let family_model_stepping = cpuid::guest_cpuid(1, 0)[0];
+    let mut launch = Launch {
+        rmp,
+        map,
+        file: file.clone(),
+        vmsa: None,
+        context: LaunchContext::start(&mut RandomInstruction),
+        family_model_stepping,
+    };
+    // SAFETY: the file lies in RAM that nobody writes before it is given to the guest:
+    // `Launch::page` refuses pages that overlap it.
     let bytes = unsafe { physical::slice(file.start, file.end - file.start) };
-    if let Err(error) = file::read(bytes, |directive| launch.directive(bytes, directive)) {
-        refuse!("the IGVM file: {error:?}");
-    }
-    let Some(vmsa) = launch.vmsa else {
+    let outcome = match igvm::load(bytes, &mut launch) {
+        Ok(outcome) => outcome,
+        Err(IgvmError::Machine(error)) => refuse!("the IGVM file asks for too much: {error:?}"),
+        Err(error) => refuse!("the IGVM file isn't valid: {error:?}"),
+    };
+    let Launch { rmp, vmsa: Some(vmsa), context, .. } = launch else {
         refuse!("the IGVM file has no VP context");
     };
+    let igvm::Launch { policy, digest, id_block } = &outcome;
+    let guest = match context.finish(*policy, *digest, HOST_DATA, id_block.as_ref()) {
+        Ok(guest) => guest,
+        Err(FirmwareError(status)) => refuse!("the launch can't be finished: status {status:#x}"),
+    };
+    let Some(chip) = Chip::new(family_model_stepping) else {
+        fatal!("the secure processor has no keys");
+    };
+    ghcb::install_secure_processor(Psp::new(chip, guest));
+    say!("launch digest {}, policy {:#x}", Hexadecimal(&outcome.digest), outcome.policy.bits());
+    say_json!("{{\"kind\":\"launch\",\"digest\":\"{}\"}}", Hexadecimal(&outcome.digest));
     start::set_launch_vmsa(vmsa);
-    let Launch { rmp, .. } = launch;
     world::install_memory(rmp);
     // The file's place is ordinary RAM from here on, and holds noise.
     let pages = (page_ceiling(file.end) - page_floor(file.start)) / PAGE;
     physical::fill_pages(page_floor(file.start), pages, 0xa5);
-    say!("launched; {} pages left in the pool", pool::left());
 }
 
 /// A launch in progress.
@@ -75,119 +92,114 @@ struct Launch {
     rmp: Rmp<'static>,
     map: MapBuilder,
     file: Range<u64>,
-    /// Parameter areas: pages of the pool, until they are inserted.
-    areas: [Option<Range<u64>>; MAX_AREAS],
     vmsa: Option<u64>,
+    context: LaunchContext,
+    family_model_stepping: u32,
 }
 
-impl Launch {
-    fn directive(&mut self, file: &[u8], directive: Directive) -> Result<(), FileError> {
-        match directive {
-            Directive::Page(page) => {
-                let at = self.take_page(page.gpa)?;
-                match file::page_kind(&page)? {
-                    PageKind::Normal => {
-                        if page.file_offset != 0 {
-                            physical::write_bytes(at, page_content(file, page.file_offset)?);
-                        }
-                    }
-                    PageKind::Secrets => write_secrets(at),
-                    PageKind::Cpuid => write_cpuid(at),
-                }
+/// The secure processor's random numbers.
+struct RandomInstruction;
+
+impl Entropy for RandomInstruction {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for part in bytes.chunks_mut(size_of::<u64>()) {
+            part.copy_from_slice(&processor::random().to_le_bytes()[..part.len()]);
+        }
+    }
+}
+
+/// Why the machine can't do what the file asks for; with the GPA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LaunchError {
+    /// Not memory, or part of the launch already.
+    NotFree(u64),
+    /// Where the file itself lies.
+    OverlapsFile(u64),
+    /// The pages end before the parameter does.
+    ParameterTooLong(u64),
+}
+
+impl Loader for Launch {
+    type Error = LaunchError;
+
+    fn page(&mut self, page: LaunchPage<'_>) -> Result<(), LaunchError> {
+        let gpa = page.gpa;
+        if !self.rmp.entry(gpa / PAGE).is_shared() {
+            return Err(LaunchError::NotFree(gpa));
+        }
+        if gpa < page_ceiling(self.file.end) && gpa + PAGE > page_floor(self.file.start) {
+            return Err(LaunchError::OverlapsFile(gpa));
+        }
+        self.rmp.launch_page(gpa / PAGE);
+        match (page.page_type, page.contents) {
+            (PageType::Secrets, _) => {
+                let mut secrets = SecretsPage::new_zeroed();
+                self.context.fill_secrets(self.family_model_stepping, &mut secrets);
+                physical::write_bytes(gpa, secrets.as_bytes());
             }
-            Directive::Area(area) => {
-                let pages = area.number_of_bytes.div_ceil(PAGE);
-                let slot = self.areas.get_mut(area.parameter_area_index as usize);
-                let Some(slot @ None) = slot else {
-                    return Err(FileError::Area(area.parameter_area_index));
-                };
-                let first = pool::pages(pages);
-                *slot = Some(first..first + pages * PAGE);
-            }
-            Directive::MemoryMap(parameter) => {
-                let place = self.parameter(&parameter, self.map.entries().as_bytes().len())?;
-                physical::write_bytes(place, self.map.entries().as_bytes());
-            }
-            Directive::ProcessorCount(parameter) => {
-                let place = self.parameter(&parameter, size_of::<u32>())?;
-                let count = u32::try_from(world::guests().count()).unwrap_or(0);
-                physical::write(place, count);
-            }
-            Directive::Madt(parameter) => {
-                let madt = Madt::build(world::guests().map(|(apic_id, _)| apic_id));
-                let place = self.parameter(&parameter, madt.bytes().len())?;
-                physical::write_bytes(place, madt.bytes());
-            }
-            Directive::Insert(insert) => {
-                let index = insert.parameter_area_index;
-                let area = self.areas.get_mut(index as usize).and_then(Option::take);
-                let area = area.ok_or(FileError::Area(index))?;
-                for (gpa, page) in (insert.gpa..).step_by(PAGE_SIZE).zip(area.step_by(PAGE_SIZE)) {
-                    let at = self.take_page(gpa)?;
-                    physical::copy(page, at, PAGE);
-                }
-            }
-            Directive::Context(context) => {
-                // The secure processor keeps this page; it never is guest memory.
-                let vmsa = pool::pages(1);
-                physical::write_bytes(vmsa, page_content(file, context.file_offset)?);
-                self.vmsa = Some(vmsa);
-            }
+            (PageType::Cpuid, _) => write_cpuid(gpa),
+            (_, Some(contents)) => physical::write_bytes(gpa, contents),
+            (_, None) => physical::fill_pages(gpa, 1, 0),
         }
         Ok(())
     }
 
-    /// Assigns and validates a page of the launch, and zeroes it.
-    fn take_page(&mut self, gpa: u64) -> Result<u64, FileError> {
-        let entry = self.rmp.entry(gpa / PAGE);
-        if !gpa.is_multiple_of(PAGE) || !entry.is_shared() {
-            return Err(FileError::NotMemory(gpa));
+    fn parameter(&mut self, parameter: Parameter) -> Result<(), LaunchError> {
+        let put = |bytes: &[u8]| {
+            if bytes.len() as u64 > parameter.room_bytes {
+                return Err(LaunchError::ParameterTooLong(parameter.gpa));
+            }
+            physical::write_bytes(parameter.gpa, bytes);
+            Ok(())
+        };
+        match parameter.kind {
+            ParameterKind::MemoryMap => put(self.map.entries().as_bytes()),
+            ParameterKind::VpCount => {
+                let count = u32::try_from(world::guests().count()).unwrap_or(0);
+                put(&count.to_le_bytes())
+            }
+            // Memory that the file doesn't load is shared.
+            ParameterKind::Environment => put(&1u32.to_le_bytes()),
+            ParameterKind::Madt => {
+                put(Madt::build(world::guests().map(|(apic_id, _)| apic_id)).bytes())
+            }
         }
-        if gpa < page_ceiling(self.file.end) && gpa + PAGE > page_floor(self.file.start) {
-            return Err(FileError::PageOverlaps(gpa));
-        }
-        self.rmp.launch_page(gpa / PAGE);
-        physical::fill_pages(gpa, 1, 0);
-        Ok(gpa)
     }
 
-    /// Where a parameter of this many bytes goes.
-    fn parameter(
-        &self,
-        parameter: &igvm_defs::IGVM_VHS_PARAMETER,
-        length: usize,
-    ) -> Result<u64, FileError> {
-        let index = parameter.parameter_area_index;
-        let area = self.areas.get(index as usize).and_then(Option::as_ref);
-        let area = area.ok_or(FileError::Area(index))?;
-        let start = area.start + u64::from(parameter.byte_offset);
-        if start + length as u64 > area.end {
-            return Err(FileError::ParameterTooLong(index));
+    fn required_memory(&mut self, gpa: u64, size_bytes: u64) -> Result<(), LaunchError> {
+        let frames = gpa / PAGE..gpa.saturating_add(size_bytes).div_ceil(PAGE);
+        match frames.into_iter().find(|&frame| !self.rmp.entry(frame).is_memory()) {
+            None => Ok(()),
+            Some(frame) => Err(LaunchError::NotFree(frame * PAGE)),
         }
-        Ok(start)
+    }
+
+    fn context(&mut self, vmsa: &Vmsa) -> Result<(), LaunchError> {
+        // The secure processor keeps this page; it never is guest memory.
+        let page = pool::pages(1);
+        physical::write_bytes(page, vmsa.as_bytes());
+        self.vmsa = Some(page);
+        Ok(())
     }
 }
 
-fn page_content(file: &[u8], offset: u32) -> Result<&[u8], FileError> {
-    let start = offset as usize;
-    file.get(start..start + PAGE_SIZE).ok_or(FileError::Truncated)
-}
-
-fn write_cpuid(at: u64) {
+/// Fills in the CPUID page, which the secure processor then checks.
+fn write_cpuid(gpa: u64) {
     let mut page = CpuidPage::new_zeroed();
     cpuid::fill_page(&mut page);
-    physical::write_bytes(at, page.as_bytes());
+    if let Err(refusal) = cpuid_policy::check(&page, processor::cpuid) {
+        fatal!("the secure processor refuses the CPUID page: {refusal:?}");
+    }
+    physical::write_bytes(gpa, page.as_bytes());
 }
 
-/// Fresh VMPCKs for every launch.
-fn write_secrets(at: u64) {
-    let mut page = SecretsPage::new_zeroed();
-    page.version = SECRETS_VERSION;
-    page.family_model_stepping = cpuid::guest_cpuid(1, 0)[0];
-    for key in &mut page.vmpck {
-        for part in key.chunks_exact_mut(size_of::<u64>()) {
-            part.copy_from_slice(&crate::processor::random().to_le_bytes());
-        }
+/// Bytes as hexadecimal digits.
+struct Hexadecimal<'a>(&'a Digest);
+
+impl core::fmt::Display for Hexadecimal<'_> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
-    physical::write_bytes(at, page.as_bytes());
 }
+
+const _: () = assert!(REGION_BASE >= MACHINE_END && PAGE_SIZE_U64 == PAGE && PAGE_SIZE == 4096);

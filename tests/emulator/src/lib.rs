@@ -8,7 +8,9 @@
 //!
 //! ```text
 //! start      what QEMU was started with; memory; the other processors
+//! igvm       reading of IGVM files, and the launch digest
 //! launch     the IGVM file, CPUID and secrets pages, the boot processor's VMSA
+//! psp        the secure processor: guest messages, reports, derived keys
 //! rmp        who may do what with each page; PVALIDATE, RMPADJUST, RMPQUERY
 //! nested     page tables that make the real processor enforce the RMP
 //! world      state shared by the processors, and stopping them
@@ -30,6 +32,7 @@ pub mod exit_code;
 pub mod fatal;
 mod fw_cfg;
 mod ghcb;
+mod igvm;
 mod launch;
 mod layout;
 mod model_specific;
@@ -38,6 +41,7 @@ mod options;
 pub mod physical;
 mod pool;
 mod processor;
+mod psp;
 pub mod rmp;
 pub mod start;
 mod symbols;

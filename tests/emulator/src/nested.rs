@@ -39,7 +39,7 @@ impl NestedTables {
         let view = || {
             let (pointers, directories) = (pool::pages(1), pool::pages(GIBIBYTES));
             for gibibyte in 0..GIBIBYTES {
-                physical::write(pointers + gibibyte * 8, directories + gibibyte * PAGE | TABLE);
+                physical::write(pointers + gibibyte * 8, (directories + gibibyte * PAGE) | TABLE);
             }
             (pointers, directories)
         };
@@ -74,7 +74,7 @@ impl NestedTables {
             physical::write(slot, table | TABLE);
             table
         };
-        physical::write(table + frame % FRAMES_IN_LARGE * 8, frame * PAGE | flags);
+        physical::write(table + frame % FRAMES_IN_LARGE * 8, (frame * PAGE) | flags);
     }
 
     /// Removes the entries of a range. True if there was one.

@@ -118,13 +118,18 @@ pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> [u32; 4] {
 pub(crate) fn exit_qemu(code: u32) -> ! {
     const DEBUG_EXIT_PORT: u16 = 0xf4;
     port_out(DEBUG_EXIT_PORT, Width::Double, code);
+    rest()
+}
+
+/// Stops this processor for good.
+pub(crate) fn rest() -> ! {
     loop {
         halt();
     }
 }
 
 /// Waits for ever: GIF is clear.
-pub(crate) fn halt() {
+fn halt() {
     // SAFETY: halting has no effect on memory.
     unsafe { asm!("hlt", options(nomem, nostack)) }
 }

@@ -103,7 +103,8 @@ impl Entry {
     /// What a VMPL may do.
     #[must_use]
     pub const fn permissions(self, vmpl: Vmpl) -> Permissions {
-        Permissions::from_bits_truncate((self.0 >> (8 + 4 * vmpl.index())) as u8 & 15)
+        let bits = self.0 >> (8 + 4 * vmpl.index());
+        Permissions::from_bits_truncate(crate::bits::low_8(bits as u64) & 15)
     }
 }
 
@@ -341,9 +342,8 @@ impl<'a> Rmp<'a> {
             changed = true;
             let mut entry = Entry::default().with(Flags::MEMORY);
             if private {
-                entry = entry
-                    .with(Flags::ASSIGNED)
-                    .with_permissions(Vmpl::Vmpl0, Permissions::all());
+                entry =
+                    entry.with(Flags::ASSIGNED).with_permissions(Vmpl::Vmpl0, Permissions::all());
                 entry.set(Flags::LARGE, make_large);
             }
             self.update(frame, |slot| *slot = entry);
@@ -401,10 +401,9 @@ impl<'a> Rmp<'a> {
         permissions: Permissions,
         vmsa: bool,
     ) -> Result<Done, Fault> {
-        let (Some(target), false) = (
-            Vmpl::from_number(target),
-            large && (vmsa || !frame.is_multiple_of(FRAMES_IN_LARGE)),
-        ) else {
+        let (Some(target), false) =
+            (Vmpl::from_number(target), large && (vmsa || !frame.is_multiple_of(FRAMES_IN_LARGE)))
+        else {
             return Ok(Done::failed(Outcome::FailInput));
         };
         // The order matters: Linux learns its VMPL from the permission failure.

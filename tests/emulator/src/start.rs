@@ -117,9 +117,7 @@ pub unsafe fn boot_processor(image: &Image, start_info: u64) -> ! {
     if world::boot_processor() != 0 {
         say!("processor 0 rests");
         // Interrupts stay off, and nobody sends it an NMI.
-        loop {
-            processor::halt();
-        }
+        processor::rest();
     }
     run_guest(0)
 }

@@ -53,7 +53,7 @@ fn find_in(
             line.push(byte);
             continue;
         }
-        if let Some(start) = line.address {
+        if let Some(start) = line.address.filter(|_| line.length != 0) {
             if start > address {
                 break;
             }
@@ -104,7 +104,7 @@ impl Line {
 mod tests {
     use super::*;
 
-    const FILE: &[u8] = b"4010000 start\n4010100 main\nrubbish\n4020000 end\n";
+    const FILE: &[u8] = b"4010000 start\n4010100 main\nbad\n\n4020000 end\n";
 
     fn lookup(address: u64) -> Option<(usize, u64)> {
         find_in(FILE.iter().copied(), address, &mut [0; NAME_SIZE])

@@ -37,7 +37,7 @@ unsafe extern "C" {
 }
 
 /// One VMPL of one virtual processor.
-pub struct Context {
+pub(crate) struct Context {
     pub(crate) processor: usize,
     pub(crate) vmpl: Vmpl,
     pub(crate) vmcb: Vmcb,

@@ -128,9 +128,7 @@ static REPORTING: AtomicBool = AtomicBool::new(false);
 /// Whether this processor is the one to report; never returns on the others.
 fn first_to_report() {
     if REPORTING.swap(true, SeqCst) {
-        loop {
-            processor::halt();
-        }
+        processor::rest();
     }
 }
 

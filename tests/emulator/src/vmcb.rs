@@ -214,8 +214,6 @@ impl Vmcb {
         ss, set_ss: ss;
         tr, set_tr: tr;
         idtr, set_idtr: idtr;
-        fs, set_fs: fs;
-        gs, set_gs: gs;
     }
 }
 

@@ -8,7 +8,7 @@ use super::call::{Call, INVALID_INPUT, Refusal};
 use super::note_refusal;
 use crate::bits::{field, low_32};
 use crate::layout::{MACHINE_END, MACHINE_START, PAGE, REACHABLE_END};
-use crate::processor::{Width, port_in, port_out};
+use crate::processor::{self, Width, port_in, port_out};
 use crate::vcpu::Context;
 use crate::{counters, physical, world};
 
@@ -50,17 +50,21 @@ fn port_string(call: &Call, access: PortAccess, width: Width) -> Result<u64, Ref
     Ok(0)
 }
 
-/// A write that may be the last one: the counters come first.
+/// A write that may be the last one: the counters come first. QEMU ends some time after the write,
+/// and until then the guest mustn't go on.
 fn write_port(port: u16, width: Width, value: u32) {
     let ends = match port {
         POWER_CONTROL_PORT => value & SLEEP_ENABLE != 0,
-        DEBUG_EXIT_PORT | RESET_PORT => true,
+        DEBUG_EXIT_PORT => true,
         _ => false,
     };
-    if ends {
+    if ends || port == RESET_PORT {
         counters::print_all();
     }
     port_out(port, width, value);
+    if ends {
+        processor::rest();
+    }
 }
 
 fn read_physical(address: u64, width: Width) -> u64 {

@@ -5,26 +5,22 @@ use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use snp_abi::PAGE_SIZE;
 use snp_abi::ghcb::GuestRequestStatus;
+use snp_abi::guest_request::status;
 use spin::Mutex;
 
 use super::call::{Call, INVALID_INPUT, Refusal};
 use super::{is_shared, note_refusal};
 use crate::layout::PAGE;
 use crate::physical;
+use crate::psp::{FirmwareError, MessagePage, Psp};
 
-/// A page of a message.
-pub(crate) type MessagePage = [u8; PAGE_SIZE];
-/// The secure processor: reads the request, fills in the response, answers with its status.
-pub(crate) type SecureProcessor = fn(request: &MessagePage, response: &mut MessagePage) -> u32;
-
-static SECURE_PROCESSOR: Mutex<Option<SecureProcessor>> = Mutex::new(None);
+/// The secure processor with its guest, once that is launched.
+static SECURE_PROCESSOR: Mutex<Option<Psp>> = Mutex::new(None);
 /// Requests still to be answered with "busy", as hosts that limit the rate do.
 static THROTTLED: AtomicU32 = AtomicU32::new(0);
-/// Firmware status when there is no secure processor: INVALID_GUEST_STATE.
-const NO_FIRMWARE: u32 = 0x18;
 
 /// Connects the secure processor, once, at launch.
-pub(crate) fn install(secure_processor: SecureProcessor) {
+pub(crate) fn install(secure_processor: Psp) {
     *SECURE_PROCESSOR.lock() = Some(secure_processor);
 }
 
@@ -41,23 +37,29 @@ pub(super) fn serve(call: &Call) -> Result<u64, Refusal> {
         note_refusal("guest request with pages", request, response);
         return Err(INVALID_INPUT);
     }
-    let throttled =
-        THROTTLED.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+    let throttled = THROTTLED.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
     let status = if throttled {
         GuestRequestStatus { hypervisor: GuestRequestStatus::BUSY, firmware: 0 }
     } else {
-        // Copied in and out once: the pages are shared.
-        let mut message = [0; PAGE_SIZE];
-        let mut answer = [0; PAGE_SIZE];
-        physical::read_bytes(request, &mut message);
-        let firmware = match *SECURE_PROCESSOR.lock() {
-            Some(secure_processor) => secure_processor(&message, &mut answer),
-            None => NO_FIRMWARE,
-        };
-        if firmware == 0 {
-            physical::write_bytes(response, &answer);
-        }
-        GuestRequestStatus { hypervisor: 0, firmware }
+        GuestRequestStatus { hypervisor: 0, firmware: exchange(request, response) }
     };
     Ok(status.encode())
+}
+
+/// Has the secure processor answer; its status. The pages are shared: each is copied once.
+fn exchange(request: u64, response: u64) -> u32 {
+    let mut message: MessagePage = [0; PAGE_SIZE];
+    let mut answer: MessagePage = [0; PAGE_SIZE];
+    physical::read_bytes(request, &mut message);
+    let result = match SECURE_PROCESSOR.lock().as_mut() {
+        Some(secure_processor) => secure_processor.guest_request(&message, &mut answer),
+        None => Err(FirmwareError(status::INVALID_GUEST_STATE)),
+    };
+    match result {
+        Ok(()) => {
+            physical::write_bytes(response, &answer);
+            status::SUCCESS
+        }
+        Err(FirmwareError(status)) => status,
+    }
 }

@@ -28,8 +28,7 @@ pub(super) fn change(context: &Context, call: &Call) -> Result<u64, Refusal> {
     }
     for index in first..=last {
         physical::write(current_at, index);
-        let entry_at =
-            list + offset_of!(PageStateChange, entries) as u64 + 8 * u64::from(index);
+        let entry_at = list + offset_of!(PageStateChange, entries) as u64 + 8 * u64::from(index);
         let Some(mut entry) = PageStateEntry::decode(physical::read(entry_at)) else {
             return Ok(page_state_error::INVALID_ENTRY);
         };

@@ -165,14 +165,11 @@ mod tests {
         page[..bytes.len()].copy_from_slice(bytes);
         let parsed = MemoryMap::parse(&page).expect("sorted, aligned, no overlap");
         let memory: Vec<_> = parsed
-            .iter()
+            .ranges()
             .filter(|range| range.kind == MemoryKind::Memory)
             .map(|range| (range.start_gpa, range.end_gpa()))
             .collect();
-        assert_eq!(
-            memory,
-            [(0, 0x9_f000), (0x10_0000, MACHINE_START), (MACHINE_END, 0x3ffe_0000)]
-        );
+        assert_eq!(memory, [(0, 0x9_f000), (0x10_0000, MACHINE_START), (MACHINE_END, 0x3ffe_0000)]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rules, negative cases first.
 
+use std::format;
+
 use super::*;
 
 const READ_PRIVATE: Access = Access { private: true, write: false, fetch: false, user: false };
@@ -154,6 +156,9 @@ fn the_entry_says_what_it_is() {
         assert_eq!(format!("{}", rmp.entry(600)), "shared,4k");
         rmp.launch_page(600);
         rmp.adjust(Vmpl::Vmpl0, 600, false, 2, Permissions::READ, true).expect("validated");
-        assert_eq!(format!("{}", rmp.entry(600)), "assigned,validated,vmsa,4k,vmpl0=rwus,vmpl2=r---");
+        assert_eq!(
+            format!("{}", rmp.entry(600)),
+            "assigned,validated,vmsa,4k,vmpl0=rwus,vmpl2=r---"
+        );
     });
 }

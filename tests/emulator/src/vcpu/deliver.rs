@@ -99,7 +99,8 @@ impl Context {
         let slot = self.vmcb.idtr().base + u64::from(vector) * GATE_SIZE;
         let gate = Gate { low: self.delivery_read(slot), high: self.delivery_read(slot + 8) };
         if !gate.is_usable() {
-            let rule = if vector == VECTOR_VC { Rule::VcWithoutGate } else { Rule::EventDeliveryFault };
+            let rule =
+                if vector == VECTOR_VC { Rule::VcWithoutGate } else { Rule::EventDeliveryFault };
             stop(self, rule, place);
         }
         let cpl = self.vmcb.cpl();
@@ -172,7 +173,6 @@ impl Context {
     pub(crate) fn raise(&mut self, vector: u8, error_code: Option<u32>) {
         self.vmcb.inject(exception(vector, error_code));
     }
-
 }
 
 #[cfg(test)]

@@ -64,6 +64,10 @@ impl Context {
     /// A state that no guest can have: it would mean that the switch between the machine and its
     /// guest went wrong, and running on would destroy the evidence.
     pub(crate) fn check_sanity(&self) {
+        // After a VMRUN that failed its checks, TCG leaves the machine's registers in the VMCB.
+        if self.vmcb.exit_code() == EXIT_INVALID {
+            return;
+        }
         let machine = MACHINE_START..MACHINE_END;
         let rip_is_ours = machine.contains(&self.vmcb.rip());
         let stack_is_ours = machine.contains(&self.vmcb.rsp());

@@ -140,8 +140,7 @@ impl Context {
             Ok(entry) => {
                 let level = Vmpl::from_number(target).unwrap_or(Vmpl::Vmpl3);
                 let permissions = u64::from(entry.permissions(level).bits());
-                self.registers.rdx =
-                    target | permissions << 8 | u64::from(entry.is_vmsa()) << 16;
+                self.registers.rdx = target | permissions << 8 | u64::from(entry.is_vmsa()) << 16;
                 self.registers.rcx = u64::from(entry.is_large());
                 Ok((Outcome::Success, false))
             }
@@ -169,7 +168,8 @@ impl Context {
         // 0F 22 /r with CR0 in the reg field; RSP as a source makes no sense.
         let is_mov_to_cr0 = code & 0xf8_ffff == 0xc0_220f;
         let number = u8::try_from(field(code, 16, 18)).unwrap_or(0);
-        let source = if number == 0 { Some(self.vmcb.rax()) } else { self.registers.by_number(number) };
+        let source =
+            if number == 0 { Some(self.vmcb.rax()) } else { self.registers.by_number(number) };
         let (true, Some(source)) = (is_mov_to_cr0, source) else {
             stop(self, Rule::InstructionNotEmulated, Place { gpa: None, access: "cr0-write" });
         };

@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn register_numbers() {
-        let registers = Registers { rdi: 7, r8_to_r15: [8, 9, 10, 11, 12, 13, 14, 15], ..Registers::new() };
+        let registers =
+            Registers { rdi: 7, r8_to_r15: [8, 9, 10, 11, 12, 13, 14, 15], ..Registers::new() };
         assert_eq!(registers.by_number(0), None);
         assert_eq!(registers.by_number(4), None);
         assert_eq!(registers.by_number(16), None);
