@@ -33,11 +33,13 @@ macro_rules! assert_layout {
     };
 }
 
+pub mod certificates;
 pub mod config;
 pub mod cpuid;
 pub mod fw_cfg;
 pub mod ghcb;
 pub mod guest_request;
+pub mod guid;
 pub mod launch;
 pub mod linux;
 pub mod memory_map;

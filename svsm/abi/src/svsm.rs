@@ -6,7 +6,11 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{PAGE_SIZE, rmp::PageSize};
+use crate::{
+    PAGE_SIZE,
+    guid::{Guid, guid},
+    rmp::PageSize,
+};
 
 /// Protocol numbers.
 pub mod protocol {
@@ -335,20 +339,11 @@ impl AttestationOperation {
     }
 }
 
-/// A GUID in the byte order of tables (first three groups little endian).
-const fn guid(first: u32, second: u16, third: u16, rest: [u8; 8]) -> [u8; 16] {
-    let [a, b, c, d] = first.to_le_bytes();
-    let [e, f] = second.to_le_bytes();
-    let [g, h] = third.to_le_bytes();
-    let [i, j, k, l, m, n, o, p] = rest;
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
-}
-
 /// `63849ebb-3d92-4670-a1ff-58f9c94b87bb`: heads the manifest of SERVICES.
-pub const SERVICES_MANIFEST_GUID: [u8; 16] =
+pub const SERVICES_MANIFEST_GUID: Guid =
     guid(0x6384_9ebb, 0x3d92, 0x4670, [0xa1, 0xff, 0x58, 0xf9, 0xc9, 0x4b, 0x87, 0xbb]);
 /// `c476f1eb-0123-45a5-9641-b4e7dde5bfe3`: the vTPM service.
-pub const VTPM_SERVICE_GUID: [u8; 16] =
+pub const VTPM_SERVICE_GUID: Guid =
     guid(0xc476_f1eb, 0x0123, 0x45a5, [0x96, 0x41, 0xb4, 0xe7, 0xdd, 0xe5, 0xbf, 0xe3]);
 
 /// Head of the manifest of SERVICES; entries follow, then their data.

@@ -58,7 +58,8 @@ pub(crate) enum TestKey {
 }
 
 impl TestKey {
-    const fn label(self) -> &'static [u8] {
+    /// What the key is made from, and its name in certificates.
+    pub(super) const fn label(self) -> &'static [u8] {
         match self {
             Self::Ark => b"Macadamia-SVSM test ARK",
             Self::Ask => b"Macadamia-SVSM test ASK",

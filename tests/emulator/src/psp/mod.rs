@@ -9,14 +9,18 @@
 //! message      AES-256-GCM messages under a VMPCK
 //! report       attestation reports
 //! derived_key  keys that depend on the chip and the guest
+//! certificate  X.509 certificates for the test keys
+//! der          writes their encoding
 //! ```
 //!
 //! The keys are **test keys**: anybody can compute them from this source. A verifier that trusts
 //! this chain trusts everybody.
 #![forbid(unsafe_code)]
 
+pub(crate) mod certificate;
 pub(crate) mod chip;
 pub(crate) mod cpuid_policy;
+mod der;
 mod derived_key;
 mod identity;
 pub(crate) mod launch;
