@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From boot_params to the verdict.
+
+use crate::cases::{CASES, Case, Layout, Store};
+use crate::{guest, verdict};
+use core::mem::offset_of;
+use snp_abi::linux::{
+    BootParams, CC_BLOB_MAGIC, CcBlob, CcSetupData, E820_MAX, E820Entry, SETUP_CC_BLOB,
+};
+use snp_abi::secrets::SecretsPage;
+
+/// The registers of a call that the table sets.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "named by the processor")]
+pub struct Call {
+    pub rax: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub r8: u64,
+}
+
+/// The registers afterwards that the table knows.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "named by the processor")]
+pub struct Outcome {
+    pub rax: u64,
+    pub rcx: u64,
+    pub r8: u64,
+}
+
+/// Runs the table; the termination code.
+pub fn run(boot_params: u64, arena: u64) -> u64 {
+    let Some((layout, area)) = find_svsm(boot_params, arena) else { return verdict::NO_START };
+    for (index, case) in CASES.iter().enumerate() {
+        match run_case(&layout, area, case) {
+            Some(true) => {}
+            Some(false) => return verdict::failed(index),
+            None => return verdict::NOT_SERVED,
+        }
+    }
+    verdict::PASSED
+}
+
+/// The way that Linux takes: setup_data, confidential-computing blob, secrets page.
+fn find_svsm(boot_params: u64, arena: u64) -> Option<(Layout, u64)> {
+    let word = |address: u64| u64::from_le_bytes(guest::read(address));
+    let half = |address: u64| u32::from_le_bytes(guest::read(address));
+    let header = boot_params + offset_of!(BootParams, header) as u64;
+    let node = word(header + offset_of!(snp_abi::linux::SetupHeader, setup_data) as u64);
+    if node == 0 || half(node + offset_of!(CcSetupData, kind) as u64) != SETUP_CC_BLOB {
+        return None;
+    }
+    let blob = u64::from(half(node + offset_of!(CcSetupData, cc_blob_address) as u64));
+    if half(blob) != CC_BLOB_MAGIC {
+        return None;
+    }
+    let secrets = word(blob + offset_of!(CcBlob, secrets_address) as u64);
+    let [vmpl] = guest::read(secrets + offset_of!(SecretsPage, svsm_guest_vmpl) as u64);
+    let layout = Layout {
+        arena,
+        svsm: word(secrets + offset_of!(SecretsPage, svsm_base) as u64),
+        memory_end: memory_end(boot_params),
+        sev_features: guest::sev_features(),
+        vmpl,
+        apic_id: guest::apic_id()?,
+    };
+    Some((layout, word(secrets + offset_of!(SecretsPage, svsm_caa) as u64)))
+}
+
+/// The end of the last range of the memory map.
+fn memory_end(boot_params: u64) -> u64 {
+    let [count] = guest::read(boot_params + offset_of!(BootParams, e820_entries) as u64);
+    let table = boot_params + offset_of!(BootParams, e820_table) as u64;
+    let mut end = 0;
+    for index in 0..usize::from(count).min(E820_MAX) {
+        let entry = table + (index * size_of::<E820Entry>()) as u64;
+        let address = u64::from_le_bytes(guest::read(entry));
+        let size = u64::from_le_bytes(guest::read(entry + 8));
+        end = end.max(address.wrapping_add(size));
+    }
+    end
+}
+
+fn run_case(layout: &Layout, area: u64, case: &Case) -> Option<bool> {
+    for store in case.memory {
+        prepare(layout, *store);
+    }
+    let call = Call {
+        rax: u64::from(case.protocol) << 32 | u64::from(case.call),
+        rcx: layout.resolve(case.rcx),
+        rdx: layout.resolve(case.rdx),
+        r8: layout.resolve(case.r8),
+    };
+    let outcome = guest::call(area, &call)?;
+    let list = case.half_after.is_none_or(|(offset, half)| {
+        u16::from_le_bytes(guest::read(layout.arena + offset)) == half
+    });
+    let registers = outcome.rax == case.rax_after
+        && outcome.rcx == layout.resolve(case.rcx_after)
+        && outcome.r8 == call.r8;
+    Some(registers && list)
+}
+
+fn prepare(layout: &Layout, store: Store) {
+    let at = |offset: u64| layout.arena + offset;
+    match store {
+        Store::ClearPage(offset) => {
+            for place in (0..0x1000).step_by(64) {
+                guest::write(at(offset) + place, [0; 64]);
+            }
+        }
+        Store::Byte(offset, value) => {
+            let [byte, ..] = layout.resolve(value).to_le_bytes();
+            guest::write(at(offset), [byte]);
+        }
+        Store::Half(offset, half) => guest::write(at(offset), half.to_le_bytes()),
+        Store::Word(offset, value) => {
+            guest::write(at(offset), layout.resolve(value).to_le_bytes());
+        }
+        Store::Bytes(offset, bytes) => {
+            for (place, byte) in (at(offset)..).zip(bytes) {
+                guest::write(place, [*byte]);
+            }
+        }
+    }
+}

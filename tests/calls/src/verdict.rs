@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How the outcome leaves the guest: reason set and code of the GHCB termination request.
+
+/// Reason set of all our requests.
+pub const REASON_SET: u64 = 6;
+/// All cases gave what they must.
+pub const PASSED: u64 = 0;
+/// The guest wasn't started as it expects.
+pub const NO_START: u64 = 0xff;
+/// The hypervisor or the SVSM didn't serve a call at all.
+pub const NOT_SERVED: u64 = 0xfe;
+
+/// The code for the case at `index` of the table: its number, from 1.
+pub const fn failed(index: usize) -> u64 {
+    index as u64 + 1
+}
