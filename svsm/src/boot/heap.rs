@@ -3,6 +3,7 @@
 
 use crate::memory::heap::{HEAP_PAGE_SIZE, Heap, HeapUse};
 use crate::memory::kernel_space::{self, SpaceError};
+use crate::memory::pointer_sized;
 use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use spin::Mutex;
@@ -25,7 +26,7 @@ static HEAP: KernelHeap =
 /// The region is too small.
 pub(super) fn initialise() -> Result<(), SpaceError> {
     let address = kernel_space::allocate_arena(ARENA_FRAMES)?;
-    let arena = core::ptr::with_exposed_provenance_mut(address as usize);
+    let arena = core::ptr::with_exposed_provenance_mut(pointer_sized(address));
     HEAP.arena.store(arena, Ordering::Release);
     HEAP.heap.lock().set_arena(ARENA_FRAMES);
     Ok(())

@@ -6,6 +6,8 @@
 use snp_abi::cpuid::{CpuidFunction, CpuidPage, CpuidPageError, MAX_FUNCTIONS};
 
 const LEAF_FEATURES: u32 = 1;
+/// CPUID Fn0000_0001 ECX: RDRAND.
+const RDRAND: u32 = 1 << 30;
 /// CPUID Fn0000_0001 ECX: CR4.OSXSAVE is set.
 const OSXSAVE: u32 = 1 << 27;
 const LEAF_EXTENDED_FEATURES: u32 = 7;
@@ -90,6 +92,11 @@ impl CpuidTable {
     /// The INVLPGB and TLBSYNC instructions.
     pub fn has_broadcast_flush(&self) -> bool {
         self.answer(LEAF_SIZES, 0)[1] & INVLPGB != 0
+    }
+
+    /// The RDRAND instruction.
+    pub fn has_rdrand(&self) -> bool {
+        self.answer(LEAF_FEATURES, 0)[2] & RDRAND != 0
     }
 
     /// The RDSEED instruction.

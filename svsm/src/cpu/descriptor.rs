@@ -54,10 +54,11 @@ pub(crate) struct TaskState {
     io_map_base: u16,
 }
 
-const TASK_STATE_SIZE: usize = size_of::<TaskState>();
-const _: () = assert!(TASK_STATE_SIZE == 104);
+const _: () = assert!(size_of::<TaskState>() == TaskState::SIZE as usize);
 
 impl TaskState {
+    pub(crate) const SIZE: u16 = 104;
+
     pub(crate) const fn new() -> Self {
         Self {
             reserved_00: 0,
@@ -66,7 +67,7 @@ impl TaskState {
             interrupt_stacks: [0; 7],
             reserved_5c: 0,
             reserved_64: 0,
-            io_map_base: TASK_STATE_SIZE as u16,
+            io_map_base: Self::SIZE,
         }
     }
 
@@ -84,11 +85,12 @@ impl TaskState {
 pub(crate) struct GlobalDescriptors([u64; 5]);
 
 impl GlobalDescriptors {
-    pub(crate) const SIZE: usize = size_of::<[u64; 5]>();
+    /// Its size in bytes less one.
+    pub(crate) const LIMIT: u16 = 5 * 8 - 1;
 
     pub(crate) fn new(task_state: *const TaskState) -> Self {
         let base = task_state.addr() as u64;
-        let limit = TASK_STATE_SIZE as u64 - 1;
+        let limit = u64::from(TaskState::SIZE) - 1;
         let low = limit
             | (base & 0xff_ffff) << 16
             | 0x89 << 40 // present, available 64-bit TSS
@@ -103,7 +105,8 @@ const VECTORS: usize = 32;
 pub(crate) struct InterruptDescriptors([[u64; 2]; VECTORS]);
 
 impl InterruptDescriptors {
-    pub(crate) const SIZE: usize = VECTORS * 16;
+    /// Its size in bytes less one.
+    pub(crate) const LIMIT: u16 = 32 * 16 - 1;
 
     pub(crate) const fn empty() -> Self {
         Self([[0; 2]; VECTORS])
@@ -139,14 +142,10 @@ struct TablePointer {
 /// # Safety
 /// All three stay where they are and valid for good; `gdt` describes `TSS_SELECTOR`.
 pub(crate) unsafe fn load(gdt: *const GlobalDescriptors, idt: *const InterruptDescriptors) {
-    let gdt = TablePointer {
-        limit: GlobalDescriptors::SIZE as u16 - 1,
-        base: gdt.expose_provenance() as u64,
-    };
-    let idt = TablePointer {
-        limit: InterruptDescriptors::SIZE as u16 - 1,
-        base: idt.expose_provenance() as u64,
-    };
+    let gdt =
+        TablePointer { limit: GlobalDescriptors::LIMIT, base: gdt.expose_provenance() as u64 };
+    let idt =
+        TablePointer { limit: InterruptDescriptors::LIMIT, base: idt.expose_provenance() as u64 };
     // SAFETY: the caller's promise; the new GDT has the same code and data descriptors as the one
     // in use, so the segments that are loaded stay right.
     unsafe {

@@ -6,7 +6,7 @@
 use super::per_cpu;
 use super::registers::read_cr2;
 use crate::boot::launch;
-use crate::memory::{GUEST_WINDOW, kernel_space};
+use crate::memory::{GUEST_WINDOW, kernel_space, pointer_sized};
 use crate::snp::termination::{Reason, terminate};
 use core::sync::atomic::Ordering;
 use snp_abi::ghcb::exit;
@@ -97,7 +97,7 @@ fn answer_cpuid(frame: &mut ExceptionFrame) -> bool {
     if !kernel_space::is_code(frame.rip, CPUID_BYTES.len() as u64) {
         return false;
     }
-    let instruction = core::ptr::with_exposed_provenance::<[u8; 2]>(frame.rip as usize);
+    let instruction = core::ptr::with_exposed_provenance::<[u8; 2]>(pointer_sized(frame.rip));
     // SAFETY: inside our own text, which is mapped readable and never written.
     if unsafe { instruction.read_unaligned() } != CPUID_BYTES {
         return false;

@@ -7,6 +7,7 @@ use super::descriptor::{
 };
 use super::registers::{MSR_GS_BASE, write_msr};
 use crate::memory::kernel_space::{self, SpaceError};
+use crate::memory::pointer_sized;
 use crate::snp::ghcb::Ghcb;
 use core::arch::asm;
 use core::sync::atomic::AtomicBool;
@@ -55,7 +56,7 @@ impl PerCpu {
         }
         let ghcb_address = kernel_space::allocate_frames(1)?;
         let place = kernel_space::allocate_frames(size_of::<Self>().div_ceil(4096))?;
-        let place = core::ptr::with_exposed_provenance_mut::<Self>(place as usize);
+        let place = core::ptr::with_exposed_provenance_mut::<Self>(pointer_sized(place));
         // SAFETY: fresh, mapped frames that nobody else has, page aligned and large enough. The
         // GHCB's promise is kept by `snp::page_state::share_ghcb` and `enter` before any use.
         unsafe {
@@ -107,13 +108,13 @@ impl PerCpu {
         }
         vmsa.gdtr = Segment::table(
             (&raw const self.descriptors).expose_provenance() as u64,
-            GlobalDescriptors::SIZE as u32 - 1,
+            u32::from(GlobalDescriptors::LIMIT),
         );
-        vmsa.idtr = Segment::table(interrupts as u64, InterruptDescriptors::SIZE as u32 - 1);
+        vmsa.idtr = Segment::table(interrupts as u64, u32::from(InterruptDescriptors::LIMIT));
         vmsa.tr = Segment {
             selector: TSS_SELECTOR,
             attributes: TSS_ATTRIBUTES,
-            limit: size_of::<TaskState>() as u32 - 1,
+            limit: u32::from(TaskState::SIZE) - 1,
             base: (&raw const self.task_state).expose_provenance() as u64,
         };
         vmsa.gs.base = self.itself.expose_provenance() as u64;

@@ -110,6 +110,17 @@ pub fn read_seed() -> Option<u64> {
     (ready == 1).then_some(value)
 }
 
+/// RDRAND once; `None` when the generator has nothing ready. The caller has checked CPUID.
+pub fn read_random() -> Option<u64> {
+    let value: u64;
+    let ready: u8;
+    // SAFETY: as for `read_seed`.
+    unsafe {
+        asm!("rdrand {}", "setc {}", out(reg) value, out(reg_byte) ready, options(nomem, nostack));
+    }
+    (ready == 1).then_some(value)
+}
+
 /// Waits for good, with interrupts off.
 pub fn halt() -> ! {
     loop {

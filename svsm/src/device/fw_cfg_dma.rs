@@ -5,8 +5,8 @@
 use super::fw_cfg::Transfer;
 use crate::cpu::per_cpu;
 use crate::machine::FileFault;
-use crate::memory::PAGE_SIZE;
 use crate::memory::shared::SharedPages;
+use crate::memory::{PAGE_BYTES, PAGE_SIZE};
 use crate::snp::page_state::{PageStateError, allocate_shared};
 use snp_abi::fw_cfg::{DmaAccess, DmaControl, PORT_DMA_HIGH, PORT_DMA_LOW};
 use snp_abi::ghcb::PortSize;
@@ -42,7 +42,7 @@ impl DmaTransfer {
 
 impl Transfer for DmaTransfer {
     fn capacity(&self) -> usize {
-        self.pages.size() - PAGE_SIZE as usize
+        self.pages.size() - PAGE_BYTES
     }
 
     fn run(&mut self, control: u32, length: u32) -> Result<(), FileFault> {
@@ -70,6 +70,6 @@ impl Transfer for DmaTransfer {
     }
 
     fn copy_out(&self, buffer: &mut [u8]) -> Result<(), FileFault> {
-        self.pages.read(PAGE_SIZE as usize, buffer).map_err(|_| FileFault::Host)
+        self.pages.read(PAGE_BYTES, buffer).map_err(|_| FileFault::Host)
     }
 }

@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The TPM engine on this machine. It is not connected yet: there is no guest without a vTPM.
+//! The TPM engine on this machine: its entropy comes from the processor, its clock from the time
+//! stamp counter.
 
-use crate::platform::clock::Clock;
+use super::start::uptime_ms;
+use crate::boot::launch;
+use crate::cpu::registers::{read_random, read_seed};
+use crate::platform::entropy::{Entropy, Quality};
 use crate::protocol::vtpm::Engine;
 use crate::snp::termination::Reason;
+use crate::vtpm::VirtualTpm;
 use alloc::boxed::Box;
 
-/// Makes the engine.
+/// Powers the TPM on.
 ///
 /// # Errors
-/// There is none yet.
-pub(super) fn create(_clock: &Clock) -> Result<Box<dyn Engine + Send>, Reason> {
-    crate::error!("the TPM engine is not connected yet");
-    Err(Reason::Vtpm)
+/// `Entropy` when the processor offers no generator or it is broken; `Vtpm` when there is a TPM
+/// already.
+pub(super) fn create() -> Result<Box<dyn Engine + Send>, Reason> {
+    let cpuid = launch::cpuid_table().ok_or(Reason::Internal)?;
+    let entropy = if cpuid.has_rdseed() {
+        Entropy::start(read_seed, Quality::Full)
+    } else if cpuid.has_rdrand() {
+        crate::info!("entropy: no RDSEED, seeds are made from many values of RDRAND");
+        Entropy::start(read_random, Quality::Generated)
+    } else {
+        crate::error!("entropy: neither RDSEED nor RDRAND");
+        return Err(Reason::Entropy);
+    };
+    let entropy = entropy.map_err(|_| Reason::Entropy)?;
+    let tpm = VirtualTpm::power_on(entropy, uptime_ms).ok_or(Reason::Vtpm)?;
+    Ok(Box::new(tpm))
 }

@@ -20,29 +20,29 @@ use crate::snp::page_state;
 use spin::Mutex;
 
 /// What all CPUs share.
-pub struct World {
+pub(super) struct World {
     /// Whose memory is whose.
-    pub map: GuestMemoryMap,
+    pub(super) map: GuestMemoryMap,
     /// Which of the guest's pages are private and validated.
-    pub validated: ValidatedPages,
+    pub(super) validated: ValidatedPages,
     /// The vCPUs.
-    pub vcpus: VcpuList,
+    pub(super) vcpus: VcpuList,
     /// SEV_STATUS >> 2.
-    pub sev_features: u64,
+    pub(super) sev_features: u64,
     /// The guest's VMPL.
-    pub guest_vmpl: u8,
+    pub(super) guest_vmpl: u8,
     /// The firmware configuration device, while the payload is fetched.
-    pub files: Mutex<Option<FwCfg<DmaTransfer>>>,
+    pub(super) files: Mutex<Option<FwCfg<DmaTransfer>>>,
 }
 
 /// The machine as one CPU uses it.
-pub struct KernelMachine<'world> {
+pub(super) struct KernelMachine<'world> {
     world: &'world World,
 }
 
 impl<'world> KernelMachine<'world> {
     /// The machine.
-    pub const fn new(world: &'world World) -> Self {
+    pub(super) const fn new(world: &'world World) -> Self {
         Self { world }
     }
 

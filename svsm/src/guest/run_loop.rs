@@ -25,10 +25,10 @@ const REFUSALS_MAX: u32 = 10_000;
 const LOOKUPS_MAX: u32 = 1000;
 
 /// Time spent in calls.
-pub static RESIDENCY: Residency = Residency::new();
+pub(super) static RESIDENCY: Residency = Residency::new();
 
 /// Runs and serves the guest on this CPU.
-pub fn run(world: &World, services: &Services) -> ! {
+pub(super) fn run(world: &World, services: &Services) -> ! {
     let cpu = per_cpu::current();
     let Some(vmpl) = Vmpl::from_number(world.guest_vmpl.into()) else {
         terminate(Reason::Internal)

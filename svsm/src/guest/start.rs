@@ -11,8 +11,8 @@ use crate::cpu::registers::read_tsc;
 use crate::device::fw_cfg::FwCfg;
 use crate::device::fw_cfg_dma::DmaTransfer;
 use crate::device::interval_timer;
-use crate::memory::kernel_space;
 use crate::memory::validated::ValidatedPages;
+use crate::memory::{PAGE_BYTES, PAGE_SIZE, kernel_space};
 use crate::payload::GuestEntry;
 use crate::platform::clock::Clock;
 use crate::protocol::Services;
@@ -43,7 +43,7 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
     crate::info!("clock: {} Hz{}", clock.hz(), if clock.is_measured() { "" } else { " (guessed)" });
     let world = world(config, &launch)?;
     grant(world, clock)?;
-    let mut engine = engine::create(clock)?;
+    let mut engine = engine::create()?;
     let entry = payload::load(world, config, launch, engine.as_mut(), clock)?;
     SERVICES.attach_vtpm(engine).map_err(|_| Reason::Internal)?;
     *world.files.lock() = None;
@@ -129,7 +129,7 @@ fn grant(world: &World, clock: &Clock) -> Result<(), Reason> {
         kernel_space::map_guest(from, to).map_err(|error| failed("guest window", &error))?;
         let count = page_state::grant(from, to, world.guest_vmpl)
             .map_err(|error| failed("granting memory", &error))?;
-        world.validated.set(from, (to - from) / crate::memory::PAGE_SIZE, true);
+        world.validated.set(from, (to - from) / PAGE_SIZE, true);
         total.small += count.small;
         total.large += count.large;
         total.mismatches += count.mismatches;
@@ -150,11 +150,9 @@ fn grant(world: &World, clock: &Clock) -> Result<(), Reason> {
 /// The shadow RAM below 1 MiB, as far as it is there: a host without it loses nothing.
 fn grant_legacy(world: &World) {
     for (from, to) in LEGACY {
-        for page in (from..to).step_by(crate::memory::PAGE_SIZE as usize) {
-            let end = page + crate::memory::PAGE_SIZE;
-            if world.map.is_ram(page, crate::memory::PAGE_SIZE)
-                || kernel_space::map_guest(page, end).is_err()
-            {
+        for page in (from..to).step_by(PAGE_BYTES) {
+            let end = page + PAGE_SIZE;
+            if world.map.is_ram(page, PAGE_SIZE) || kernel_space::map_guest(page, end).is_err() {
                 continue;
             }
             if let Err(error) = page_state::grant(page, end, world.guest_vmpl) {
@@ -212,6 +210,11 @@ fn start_other_cpus(world: &World) -> Result<(), Reason> {
         crate::info!("cpu {index}: APIC id {apic_id} started");
     }
     Ok(())
+}
+
+/// Milliseconds since the SVSM started.
+pub(super) fn uptime_ms() -> u64 {
+    CLOCK.get().map_or(0, |clock| clock.milliseconds(read_tsc()))
 }
 
 /// What a CPU does once it is up.

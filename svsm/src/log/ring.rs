@@ -35,7 +35,8 @@ impl<const SIZE: usize> Ring<SIZE> {
 
     /// Passes on what the ring holds, oldest first, in chunks of at most `size` bytes.
     pub fn for_each_chunk(&self, size: usize, mut take: impl FnMut(&[u8])) {
-        let split = if self.written > SIZE { self.written % SIZE } else { 0 };
+        let wrapped = self.written > SIZE;
+        let split = self.written.checked_rem(SIZE).filter(|_| wrapped).unwrap_or(0);
         let end = self.written.min(SIZE);
         let older = self.bytes.get(split..end).unwrap_or(&[]);
         let newer = self.bytes.get(..split).unwrap_or(&[]);

@@ -6,7 +6,7 @@
 
 use super::frames::{FRAMES_MAX, FrameAllocator, FrameError};
 use super::page_table::{Access, MapError, PageTable, TableMemory};
-use super::{GUEST_WINDOW, PAGE_SIZE};
+use super::{GUEST_WINDOW, PAGE_BYTES, PAGE_SIZE, pointer_sized};
 use crate::cpu::registers::{flush_page, write_cr3};
 use crate::machine::PageSize;
 use snp_abi::config::{IMAGE_OFFSET, LaunchConfig, REGION_BASE, SECRETS_OFFSET};
@@ -17,8 +17,8 @@ use spin::Mutex;
 const EARLY_FRAMES: usize = 32;
 
 #[repr(C, align(4096))]
-struct EarlyFrames([[u8; PAGE_SIZE as usize]; EARLY_FRAMES]);
-static mut EARLY: EarlyFrames = EarlyFrames([[0; PAGE_SIZE as usize]; EARLY_FRAMES]);
+struct EarlyFrames([[u8; PAGE_BYTES]; EARLY_FRAMES]);
+static mut EARLY: EarlyFrames = EarlyFrames([[0; PAGE_BYTES]; EARLY_FRAMES]);
 
 unsafe extern "C" {
     // Symbols of kernel.ld.
@@ -71,7 +71,8 @@ impl TableMemory for RegionTables<'_> {
     }
 
     fn entry(&self, table: u64, index: usize) -> u64 {
-        let place = core::ptr::with_exposed_provenance::<u64>(table as usize + (index & 511) * 8);
+        let place =
+            core::ptr::with_exposed_provenance::<u64>(pointer_sized(table) + (index & 511) * 8);
         // SAFETY: a frame that `allocate_table` gave for a table; only this type writes there, and
         // the processor, so volatile.
         unsafe { place.read_volatile() }
@@ -79,7 +80,7 @@ impl TableMemory for RegionTables<'_> {
 
     fn set_entry(&mut self, table: u64, index: usize, value: u64) {
         let place =
-            core::ptr::with_exposed_provenance_mut::<u64>(table as usize + (index & 511) * 8);
+            core::ptr::with_exposed_provenance_mut::<u64>(pointer_sized(table) + (index & 511) * 8);
         // SAFETY: as in `entry`.
         unsafe { place.write_volatile(value) };
     }
@@ -92,7 +93,7 @@ impl TableMemory for RegionTables<'_> {
 /// The configuration is not this image's, or the early frames do not suffice.
 pub fn initialise(config: &LaunchConfig, encryption_mask: u64) -> Result<(), SpaceError> {
     let [image_start, rodata, data, image_end] = image_bounds();
-    let frames_count = (config.region_size / PAGE_SIZE) as usize;
+    let frames_count = pointer_sized(config.region_size / PAGE_SIZE);
     if config.region_base != REGION_BASE
         || config.image_start != image_start
         || config.image_end != image_end
@@ -116,7 +117,7 @@ pub fn initialise(config: &LaunchConfig, encryption_mask: u64) -> Result<(), Spa
         (data, region_end, Access::ReadWrite),
     ];
     for (start, end, access) in parts {
-        for address in (start..end).step_by(PAGE_SIZE as usize) {
+        for address in (start..end).step_by(PAGE_BYTES) {
             table.map(&mut tables, address, address, PageSize::Small, access)?;
         }
     }
@@ -132,7 +133,7 @@ pub fn initialise(config: &LaunchConfig, encryption_mask: u64) -> Result<(), Spa
 /// They are not the region's, or were handed over before.
 pub fn release_range(start: u64, end: u64) -> Result<(), SpaceError> {
     with(|space| {
-        Ok(space.frames.release(start, (end.saturating_sub(start) / PAGE_SIZE) as usize)?)
+        Ok(space.frames.release(start, pointer_sized(end.saturating_sub(start) / PAGE_SIZE))?)
     })
 }
 
@@ -239,14 +240,14 @@ fn with<T>(action: impl FnOnce(&mut Space) -> Result<T, SpaceError>) -> Result<T
 }
 
 fn zero(address: u64, count: usize) {
-    let frames = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
+    let frames = core::ptr::with_exposed_provenance_mut::<u8>(pointer_sized(address));
     // SAFETY: frames that the allocator has just given out: mapped, ours, referred to by nobody.
-    unsafe { frames.write_bytes(0, count * PAGE_SIZE as usize) };
+    unsafe { frames.write_bytes(0, count * PAGE_BYTES) };
 }
 
 /// A page that the launch put into the region, at `offset` below the image: validated, mapped for
 /// reading.
 pub(crate) fn launch_page(offset: u64) -> *mut u8 {
     debug_assert!(offset < IMAGE_OFFSET);
-    core::ptr::with_exposed_provenance_mut((REGION_BASE + offset) as usize)
+    core::ptr::with_exposed_provenance_mut(pointer_sized(REGION_BASE + offset))
 }

@@ -23,9 +23,19 @@ pub mod validated;
 
 /// Bytes in a small page.
 pub const PAGE_SIZE: u64 = 4096;
+/// Bytes in a small page, as the type of lengths.
+pub const PAGE_BYTES: usize = 4096;
 /// Bytes in a large page.
 pub const LARGE_PAGE_SIZE: u64 = 2 << 20;
 /// Virtual address at which guest-physical address 0 appears in the SVSM's address space.
 pub const GUEST_WINDOW: u64 = 0xffff_8000_0000_0000;
 /// The SVSM serves guests whose RAM ends at most here: it keeps one bit per guest page.
 pub const GUEST_MEMORY_END_MAX: u64 = 64 << 30;
+
+/// An address or length as the type of pointers and lengths, which has as many bits on this
+/// processor.
+#[expect(clippy::cast_possible_truncation, reason = "asserted below")]
+pub(crate) const fn pointer_sized(value: u64) -> usize {
+    const { assert!(usize::BITS == u64::BITS) };
+    value as usize
+}

@@ -2,7 +2,7 @@
 //! Pages shared with the hypervisor: bounce buffers. Whatever is read from them was chosen by the
 //! host, and may change between two reads; so bytes are copied out once, by volatile accesses.
 
-use super::PAGE_SIZE;
+use super::{PAGE_BYTES, pointer_sized};
 
 /// A run of shared pages of ours.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl SharedPages {
     /// # Safety
     /// They are shared, mapped shared at their physical address, and used by nothing else.
     pub(crate) unsafe fn new(address: u64, count: usize) -> Self {
-        Self { address, length: count * PAGE_SIZE as usize }
+        Self { address, length: count * PAGE_BYTES }
     }
 
     /// Their physical address, for the host.
@@ -65,6 +65,6 @@ impl SharedPages {
         if end > self.length {
             return Err(OutOfRange);
         }
-        Ok(core::ptr::with_exposed_provenance_mut(self.address as usize + offset))
+        Ok(core::ptr::with_exposed_provenance_mut(pointer_sized(self.address) + offset))
     }
 }

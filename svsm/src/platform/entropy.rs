@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Entropy from RDSEED, with bounded retries and the continuous health tests of NIST SP 800-90B,
-//! section 4.4. It only seeds generators.
+//! Entropy from the processor's generator, with bounded retries and the continuous health tests of
+//! NIST SP 800-90B, section 4.4. It only seeds generators.
 //!
-//! The samples are RDSEED's bytes. RDSEED is conditioned to full entropy (Intel and AMD specify it
-//! as an SP 800-90C construction); the cut-offs are for the far weaker claim of one bit of
-//! entropy in a byte, with a false alarm once in 2^30 samples. A failed test is remembered.
+//! RDSEED gives full entropy (an SP 800-90C construction). Where there is only RDRAND, a generator
+//! that is reseeded at least once in 511 outputs of 128 bits, 512 such outputs are hashed
+//! for every 128 bits of seed. The samples of the health tests are the bytes of the raw values; the
+//! cut-offs are for a far weaker claim, one bit of entropy in a byte, with a false alarm once in
+//! 2^30 samples. A failed test is remembered.
 
-use zeroize::Zeroize;
+use sha2::{Digest, Sha512};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Attempts for one value before the source counts as broken.
 const ATTEMPTS_MAX: usize = 10_000;
@@ -14,6 +17,8 @@ const ATTEMPTS_MAX: usize = 10_000;
 const REPETITION_CUTOFF: u32 = 31;
 /// SP 800-90B, 4.4.2: window for samples that are not binary.
 const PROPORTION_WINDOW: u32 = 512;
+/// Values of eight samples in a window.
+const WINDOW_VALUES: u32 = PROPORTION_WINDOW / 8;
 /// SP 800-90B, 4.4.2: 1 + the critical binomial value for (512, 1/2, 1 - 2^-30).
 const PROPORTION_CUTOFF: u32 = 325;
 
@@ -24,10 +29,25 @@ pub struct EntropyFault;
 /// Where values come from: one attempt, which may find nothing ready.
 pub type Source = fn() -> Option<u64>;
 
+/// What a source's values are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quality {
+    /// Full entropy: RDSEED.
+    Full,
+    /// Outputs of a reseeding generator: RDRAND.
+    Generated,
+}
+
+/// Bytes of seed that are made at a time from generated values.
+const BLOCK_SIZE: usize = 32;
+/// Values for a block: 512 of 128 bits for every 128 bits.
+const VALUES_PER_BLOCK: usize = 512 * 2 * (BLOCK_SIZE / 16);
+
 /// A health-tested source.
 #[derive(Debug)]
 pub struct Entropy {
     source: Source,
+    quality: Quality,
     health: Health,
     broken: bool,
 }
@@ -37,12 +57,12 @@ impl Entropy {
     ///
     /// # Errors
     /// It is broken.
-    pub fn start(source: Source) -> Result<Self, EntropyFault> {
-        let mut entropy = Self { source, health: Health::new(), broken: false };
-        let mut discarded = [0; 2 * PROPORTION_WINDOW as usize];
-        let tested = entropy.fill(&mut discarded);
-        discarded.zeroize();
-        tested.map(|()| entropy)
+    pub fn start(source: Source, quality: Quality) -> Result<Self, EntropyFault> {
+        let mut entropy = Self { source, quality, health: Health::new(), broken: false };
+        for _ in 0..2 * WINDOW_VALUES {
+            entropy.value()?;
+        }
+        Ok(entropy)
     }
 
     /// Fills `bytes`.
@@ -50,24 +70,41 @@ impl Entropy {
     /// # Errors
     /// The source is broken; `bytes` are zeros then.
     pub fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyFault> {
-        for part in bytes.chunks_mut(8) {
-            let Some(mut value) = self.value().map(u64::to_ne_bytes) else {
-                self.broken = true;
-                break;
-            };
-            part.copy_from_slice(value.get(..part.len()).unwrap_or(&[0; 8]));
-            value.zeroize();
-        }
-        if self.broken {
+        let filled = match self.quality {
+            Quality::Full => self.fill_raw(bytes),
+            Quality::Generated => self.fill_conditioned(bytes),
+        };
+        if filled.is_err() {
             bytes.zeroize();
-            return Err(EntropyFault);
+        }
+        filled
+    }
+
+    fn fill_raw(&mut self, bytes: &mut [u8]) -> Result<(), EntropyFault> {
+        for part in bytes.chunks_mut(8) {
+            let value = Zeroizing::new(self.value()?.to_ne_bytes());
+            part.copy_from_slice(value.get(..part.len()).ok_or(EntropyFault)?);
         }
         Ok(())
     }
 
-    fn value(&mut self) -> Option<u64> {
+    fn fill_conditioned(&mut self, bytes: &mut [u8]) -> Result<(), EntropyFault> {
+        for part in bytes.chunks_mut(BLOCK_SIZE) {
+            let mut hash = Sha512::new();
+            for _ in 0..VALUES_PER_BLOCK {
+                hash.update(Zeroizing::new(self.value()?.to_ne_bytes()));
+            }
+            let mut digest = hash.finalize();
+            part.copy_from_slice(digest.get(..part.len()).ok_or(EntropyFault)?);
+            digest.as_mut_slice().zeroize();
+        }
+        Ok(())
+    }
+
+    /// One raw value that passed the tests.
+    fn value(&mut self) -> Result<u64, EntropyFault> {
         if self.broken {
-            return None;
+            return Err(EntropyFault);
         }
         let value = (0..ATTEMPTS_MAX).find_map(|_| {
             let value = (self.source)();
@@ -75,11 +112,14 @@ impl Entropy {
                 core::hint::spin_loop();
             }
             value
-        })?;
-        let mut bytes = value.to_ne_bytes();
-        let healthy = bytes.iter().all(|byte| self.health.accepts(*byte));
-        bytes.zeroize();
-        healthy.then_some(value)
+        });
+        match value.filter(|value| self.health.accepts_value(*value)) {
+            Some(value) => Ok(value),
+            None => {
+                self.broken = true;
+                Err(EntropyFault)
+            }
+        }
     }
 }
 
@@ -91,11 +131,26 @@ struct Health {
     window_sample: u8,
     window_count: u32,
     window_position: u32,
+    windows: u32,
 }
 
 impl Health {
     const fn new() -> Self {
-        Self { last: None, repetitions: 0, window_sample: 0, window_count: 0, window_position: 0 }
+        Self {
+            last: None,
+            repetitions: 0,
+            window_sample: 0,
+            window_count: 0,
+            window_position: 0,
+            windows: 0,
+        }
+    }
+
+    /// All bytes of a value, beginning with another one in each window: the first is what its window
+    /// is compared with.
+    fn accepts_value(&mut self, value: u64) -> bool {
+        let rotated = Zeroizing::new(value.rotate_right(8 * (self.windows % 8)).to_ne_bytes());
+        rotated.iter().all(|byte| self.accepts(*byte))
     }
 
     fn accepts(&mut self, sample: u8) -> bool {
@@ -104,6 +159,7 @@ impl Health {
         if self.window_position == 0 {
             self.window_sample = sample;
             self.window_count = 0;
+            self.windows = self.windows.wrapping_add(1);
         }
         if sample == self.window_sample {
             self.window_count += 1;
@@ -146,20 +202,21 @@ mod tests {
 
     #[test]
     fn a_silent_source_is_broken() {
-        assert_eq!(Entropy::start(|| None).unwrap_err(), EntropyFault);
+        assert_eq!(Entropy::start(|| None, Quality::Full).unwrap_err(), EntropyFault);
     }
 
     #[test]
     fn a_stuck_source_is_broken() {
-        assert_eq!(Entropy::start(|| Some(u64::MAX)).unwrap_err(), EntropyFault);
-        assert_eq!(Entropy::start(|| Some(0)).unwrap_err(), EntropyFault);
+        assert_eq!(Entropy::start(|| Some(u64::MAX), Quality::Full).unwrap_err(), EntropyFault);
+        assert_eq!(Entropy::start(|| Some(0), Quality::Generated).unwrap_err(), EntropyFault);
     }
 
     #[test]
     fn a_source_that_prefers_a_byte_is_broken() {
-        // Five of eight bytes equal, never 31 in a row.
-        let biased = || Some(next() & 0xff_ffff | 0xaaaa_aaaa_aa00_0000);
-        let outcome = Entropy::start(biased).and_then(|mut entropy| entropy.fill(&mut [0; 4096]));
+        // Six of eight bytes equal, never 31 in a row.
+        let biased = || Some(next() & 0xffff | 0xaaaa_aaaa_aaaa_0000);
+        let outcome = Entropy::start(biased, Quality::Full)
+            .and_then(|mut entropy| entropy.fill(&mut [0; 8192]));
         assert_eq!(outcome.unwrap_err(), EntropyFault);
     }
 
@@ -170,7 +227,7 @@ mod tests {
             STATE.set(left.wrapping_add(1));
             Some(if left > 300 { 0 } else { left.wrapping_mul(0x9e37_79b9_7f4a_7c15) })
         }
-        let mut entropy = Entropy::start(fails_later).unwrap();
+        let mut entropy = Entropy::start(fails_later, Quality::Full).unwrap();
         STATE.set(301);
         let mut bytes = [1; 64];
         assert_eq!(entropy.fill(&mut bytes), Err(EntropyFault));
@@ -181,9 +238,30 @@ mod tests {
 
     #[test]
     fn a_good_source_passes_for_long() {
-        let mut entropy = Entropy::start(slow).unwrap();
-        let mut bytes = [0; 100_003];
-        entropy.fill(&mut bytes).unwrap();
-        assert!(bytes.iter().any(|byte| *byte != 0));
+        for quality in [Quality::Full, Quality::Generated] {
+            let mut entropy = Entropy::start(slow, quality).unwrap();
+            let mut bytes = [0; 1003];
+            entropy.fill(&mut bytes).unwrap();
+            assert!(bytes.chunks(8).all(|part| part.iter().any(|byte| *byte != 0)));
+        }
+    }
+
+    #[test]
+    fn generated_values_are_hashed() {
+        fn count() -> Option<u64> {
+            let next = STATE.get().wrapping_add(1);
+            STATE.set(next);
+            Some(next.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        }
+        let mut entropy = Entropy::start(count, Quality::Generated).unwrap();
+        let before = STATE.get();
+        let mut block = [0; BLOCK_SIZE];
+        entropy.fill(&mut block).unwrap();
+        assert_eq!(STATE.get() - before, 2048);
+        let mut hash = Sha512::new();
+        (1..=2048).for_each(|index| {
+            hash.update((before + index).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_ne_bytes());
+        });
+        assert_eq!(block, hash.finalize()[..BLOCK_SIZE]);
     }
 }

@@ -6,6 +6,7 @@
 
 use super::instruction::vmgexit;
 use crate::cpu::registers::write_msr;
+use crate::memory::pointer_sized;
 use core::sync::atomic::{AtomicBool, Ordering};
 use snp_abi::ghcb::{
     ApCreation, ApRequest, ExitVerdict, Field, GhcbPage, GuestRequestStatus, MSR_GHCB,
@@ -80,7 +81,7 @@ impl Ghcb {
             PortSize::Word => 0xffff,
             PortSize::Long => 0xffff_ffff,
         };
-        Ok((self.read(Field::Rax.offset()) & mask) as u32)
+        Ok((self.read(Field::Rax.offset()) & 0xffff_ffff) as u32 & mask)
     }
 
     /// Writes bytes to a port, one by one but in one exit.
@@ -236,21 +237,24 @@ impl Ghcb {
 
     fn read(&self, offset: usize) -> u64 {
         assert!(offset <= PAGE_SIZE - 8 && offset.is_multiple_of(8));
-        let pointer = core::ptr::with_exposed_provenance::<u64>(self.address as usize + offset);
+        let pointer =
+            core::ptr::with_exposed_provenance::<u64>(pointer_sized(self.address) + offset);
         // SAFETY: inside the page that `new` was promised, aligned; volatile because it is shared.
         unsafe { pointer.read_volatile() }
     }
 
     fn write(&self, offset: usize, value: u64) {
         assert!(offset <= PAGE_SIZE - 8 && offset.is_multiple_of(8));
-        let pointer = core::ptr::with_exposed_provenance_mut::<u64>(self.address as usize + offset);
+        let pointer =
+            core::ptr::with_exposed_provenance_mut::<u64>(pointer_sized(self.address) + offset);
         // SAFETY: as in `read`.
         unsafe { pointer.write_volatile(value) };
     }
 
     fn write_byte(&self, offset: usize, value: u8) {
         assert!(offset < PAGE_SIZE);
-        let pointer = core::ptr::with_exposed_provenance_mut::<u8>(self.address as usize + offset);
+        let pointer =
+            core::ptr::with_exposed_provenance_mut::<u8>(pointer_sized(self.address) + offset);
         // SAFETY: as in `read`.
         unsafe { pointer.write_volatile(value) };
     }

@@ -15,7 +15,7 @@ use crate::cpu::registers::flush_translations_everywhere;
 use crate::machine::{Page, PageSize, PageState, Permissions, RmpFault, Validation};
 use crate::memory::kernel_space::{self, SpaceError};
 use crate::memory::shared::SharedPages;
-use crate::memory::{LARGE_PAGE_SIZE, PAGE_SIZE, guest};
+use crate::memory::{LARGE_PAGE_SIZE, PAGE_BYTES, PAGE_SIZE, guest, pointer_sized};
 use snp_abi::ghcb::{PAGE_STATE_ENTRIES, PageOperation, PageStateEntry};
 
 /// Why a page is not in the state it should be in.
@@ -75,7 +75,7 @@ pub fn share_ghcb(ghcb: &Ghcb) -> Result<(), PageStateError> {
     kernel_space::map_shared(address)?;
     // SAFETY: the page is the GHCB's own, mapped shared now; whatever the host left there goes.
     unsafe {
-        core::ptr::with_exposed_provenance_mut::<[u8; 4096]>(address as usize)
+        core::ptr::with_exposed_provenance_mut::<[u8; 4096]>(pointer_sized(address))
             .write_volatile([0; 4096])
     };
     Ok(())
@@ -99,7 +99,7 @@ pub fn allocate_shared(count: usize) -> Result<SharedPages, PageStateError> {
     // SAFETY: shared and mapped shared just now, and taken from the frame allocator.
     let mut shared = unsafe { SharedPages::new(address, count) };
     for index in 0..count {
-        let cleared = shared.write(index * PAGE_SIZE as usize, &[0; PAGE_SIZE as usize]);
+        let cleared = shared.write(index * PAGE_BYTES, &[0; PAGE_BYTES]);
         debug_assert!(cleared.is_ok());
     }
     Ok(shared)
@@ -181,7 +181,7 @@ pub fn set_guest_page_state(page: Page, state: PageState) -> Result<(), GhcbErro
 /// RMPADJUST of one page, or of its 512 parts.
 fn open(page: Page, vmpl: u8, in_small_pages: bool) -> Result<(), PageStateError> {
     let step = if in_small_pages { PageSize::Small } else { page.size() };
-    for address in (page.address()..page.end()).step_by(step.bytes() as usize) {
+    for address in (page.address()..page.end()).step_by(pointer_sized(step.bytes())) {
         Page::new(address, step)
             .ok_or(RmpFault::Input)
             .and_then(|part| guest::rmpadjust(part, vmpl, Permissions::ALL, false))
@@ -200,7 +200,7 @@ fn accept(
         Ok(Validation::Changed) => Ok(false),
         Ok(Validation::Unchanged) => Err(PageStateError::Unchanged(page.address())),
         Err(RmpFault::SizeMismatch) if page.size() == PageSize::Large => {
-            for address in (page.address()..page.end()).step_by(PAGE_SIZE as usize) {
+            for address in (page.address()..page.end()).step_by(PAGE_BYTES) {
                 match validate_small(address) {
                     Ok(Validation::Changed) => {}
                     Ok(Validation::Unchanged) => return Err(PageStateError::Unchanged(address)),

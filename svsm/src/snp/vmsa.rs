@@ -7,7 +7,7 @@
 use super::instruction::rmpadjust;
 use crate::machine::{GuestFault, PageSize, Permissions};
 use crate::memory::kernel_space::{self, SpaceError};
-use crate::memory::{PAGE_SIZE, guest};
+use crate::memory::{PAGE_SIZE, guest, pointer_sized};
 use core::mem::offset_of;
 use snp_abi::vmsa::{EFER_SVME, Vmsa};
 use spin::Mutex;
@@ -39,7 +39,7 @@ pub fn create(content: &Vmsa) -> Result<u64, VmsaError> {
     if address.is_multiple_of(crate::memory::LARGE_PAGE_SIZE) {
         address = kernel_space::allocate_frames(1).map_err(VmsaError::Space)?;
     }
-    let page = core::ptr::with_exposed_provenance_mut::<Vmsa>(address as usize);
+    let page = core::ptr::with_exposed_provenance_mut::<Vmsa>(pointer_sized(address));
     // SAFETY: a fresh frame of ours, page aligned, as large as a VMSA; nothing refers to it.
     unsafe { page.write_volatile(*content) };
     let mut own = OWN.lock();
@@ -126,6 +126,6 @@ impl VmsaRegisters {
     /// A quadword of a page that `create` made: it is never freed, and `offset` is a field's.
     fn place(&self, offset: usize) -> *mut u64 {
         debug_assert!(offset as u64 <= PAGE_SIZE - 8);
-        core::ptr::with_exposed_provenance_mut(self.address as usize + offset)
+        core::ptr::with_exposed_provenance_mut(pointer_sized(self.address) + offset)
     }
 }

@@ -2,7 +2,7 @@
 //! The real engine behind the protocol, from power-on to what Linux asks first.
 
 use super::VirtualTpm;
-use crate::platform::entropy::Entropy;
+use crate::platform::entropy::{Entropy, Quality};
 use crate::protocol::vtpm::Engine;
 use std::boxed::Box;
 use std::cell::Cell;
@@ -21,8 +21,8 @@ fn source() -> Option<u64> {
     Some(mixed ^ (mixed >> 27))
 }
 
-fn power_on() -> VirtualTpm {
-    let entropy = Entropy::start(source).unwrap();
+pub(crate) fn power_on() -> VirtualTpm {
+    let entropy = Entropy::start(source, Quality::Full).unwrap();
     VirtualTpm::power_on_in(Box::leak(Box::new(Tpm::new())), entropy, || 5)
 }
 
