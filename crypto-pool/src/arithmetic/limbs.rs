@@ -42,7 +42,7 @@ pub(super) fn select<const N: usize>(table: &[[u64; N]], index: u64) -> [u64; N]
 }
 
 /// `count` bits of `number`, at most 63, from bit `position` on; bits beyond its end are zero.
-pub(super) fn bits<const N: usize>(number: &[u64; N], position: usize, count: usize) -> u64 {
+pub(crate) fn bits<const N: usize>(number: &[u64; N], position: usize, count: usize) -> u64 {
     let (limb, offset) = (position / 64, position % 64);
     let low = number.get(limb).copied().unwrap_or(0);
     let high = number.get(limb + 1).copied().unwrap_or(0);

@@ -11,7 +11,7 @@ mod adx;
 mod backend;
 pub(crate) mod limbs;
 mod modulus;
-mod power;
+pub(crate) mod power;
 
 pub use backend::Backend;
 pub use modulus::{Modulus, Residue, Scratch};

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The search for the two primes of a key (FIPS 186-5, A.1.3): two prime searches, then Assemble
+//! and PairwiseTest.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::prime::{PrimeSearch, SearchFault, Secret, random_number, remainder};
+use crate::arithmetic::limbs::subtract_once;
+use crate::arithmetic::power::small_power;
+use crate::arithmetic::{Backend, Modulus, Power, Scratch};
+use crate::random::Random;
+
+/// Bits in which the two primes of a key must differ somewhere (A.1.3, step 5.5).
+const DIFFERENCE_BITS: u32 = 100;
+/// What [`KeySearch`] allows itself beyond its budget, in multiplications.
+const ASSEMBLE_COST: u32 = 10;
+/// Bytes of the longest prime.
+const PRIME_SIZE_MAX: usize = 256;
+
+/// A kind of key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyKind {
+    /// Length of the modulus: 1024, 2048, 3072 or 4096.
+    pub bits: u16,
+    /// The public exponent, an odd prime.
+    pub exponent: u32,
+}
+
+impl KeyKind {
+    /// Keys of `bits` bits with the usual exponent, 65537.
+    #[must_use]
+    pub const fn usual(bits: u16) -> Self {
+        Self { bits, exponent: 65537 }
+    }
+
+    /// Length of a prime, in bytes.
+    #[must_use]
+    pub fn prime_size(self) -> usize {
+        usize::from(self.bits / 16)
+    }
+}
+
+/// The two primes of a key, big-endian; wiped on drop.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct RsaPrimes {
+    size: usize,
+    p: [u8; PRIME_SIZE_MAX],
+    q: [u8; PRIME_SIZE_MAX],
+}
+
+impl RsaPrimes {
+    /// The prime that was found first.
+    #[must_use]
+    pub fn p(&self) -> &[u8] {
+        self.p.get(..self.size).unwrap_or(&self.p)
+    }
+
+    /// The prime that was found second.
+    #[must_use]
+    pub fn q(&self) -> &[u8] {
+        self.q.get(..self.size).unwrap_or(&self.q)
+    }
+
+    fn new<const N: usize>(p: &[u64; N], q: &[u64; N]) -> Self {
+        let mut primes = Self { size: 8 * N, p: [0; PRIME_SIZE_MAX], q: [0; PRIME_SIZE_MAX] };
+        for (number, bytes) in [(p, &mut primes.p), (q, &mut primes.q)] {
+            let chunks = bytes.as_chunks_mut::<8>().0;
+            chunks.iter_mut().zip(number.iter().rev()).for_each(|(chunk, limb)| {
+                *chunk = limb.to_be_bytes();
+            });
+        }
+        primes
+    }
+}
+
+impl core::fmt::Debug for RsaPrimes {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "RsaPrimes({} bytes each)", self.size)
+    }
+}
+
+/// The search for a key. Everything secret in it is wiped on drop.
+#[derive(Debug)]
+pub struct KeySearch(Sized);
+
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no allocator to put a variant away")]
+enum Sized {
+    Rsa1024(PairSearch<8>),
+    Rsa2048(PairSearch<16>),
+    Rsa3072(PairSearch<24>),
+    Rsa4096(PairSearch<32>),
+}
+
+impl KeySearch {
+    /// Begins a search.
+    ///
+    /// # Errors
+    /// [`SearchFault::Unsupported`] for other lengths, or an exponent that is even or less than 3
+    /// (that it is prime is for the caller to know).
+    pub fn new(kind: KeyKind, backend: Backend) -> Result<Self, SearchFault> {
+        if kind.exponent < 3 || kind.exponent.is_multiple_of(2) {
+            return Err(SearchFault::Unsupported);
+        }
+        Ok(Self(match kind.bits {
+            1024 => Sized::Rsa1024(PairSearch::new(kind.exponent, backend)),
+            2048 => Sized::Rsa2048(PairSearch::new(kind.exponent, backend)),
+            3072 => Sized::Rsa3072(PairSearch::new(kind.exponent, backend)),
+            4096 => Sized::Rsa4096(PairSearch::new(kind.exponent, backend)),
+            _ => return Err(SearchFault::Unsupported),
+        }))
+    }
+
+    /// Goes on until the key is found or `budget` multiplications of primes' length are used up
+    /// (at most 40 more): then there is none yet. After it is found, a new search begins.
+    ///
+    /// * `draws` determines the primes.
+    /// * `witnesses` is another generator, for the tests.
+    ///
+    /// # Errors
+    /// [`SearchFault::Randomness`] and, if the key does not work, [`SearchFault::Arithmetic`].
+    pub fn step(
+        &mut self,
+        budget: u32,
+        draws: &mut dyn Random,
+        witnesses: &mut dyn Random,
+    ) -> Result<Option<RsaPrimes>, SearchFault> {
+        match &mut self.0 {
+            Sized::Rsa1024(search) => search.step(budget, draws, witnesses),
+            Sized::Rsa2048(search) => search.step(budget, draws, witnesses),
+            Sized::Rsa3072(search) => search.step(budget, draws, witnesses),
+            Sized::Rsa4096(search) => search.step(budget, draws, witnesses),
+        }
+    }
+}
+
+struct PairSearch<const N: usize> {
+    exponent: u32,
+    backend: Backend,
+    phase: Phase<N>,
+}
+
+enum Phase<const N: usize> {
+    First(PrimeSearch<N>),
+    Second { p: Secret<N>, search: PrimeSearch<N> },
+    PairwiseTest { p: Secret<N>, q: Secret<N>, half: Half<N>, second: bool },
+}
+
+/// The pairwise test modulo one of the primes.
+#[derive(Debug)]
+struct Half<const N: usize> {
+    modulus: Modulus<N>,
+    message: Secret<N>,
+    power: Power<N>,
+}
+
+impl<const N: usize> PairSearch<N> {
+    fn new(exponent: u32, backend: Backend) -> Self {
+        Self { exponent, backend, phase: Phase::First(PrimeSearch::new(exponent, backend)) }
+    }
+
+    fn step(
+        &mut self,
+        mut budget: u32,
+        draws: &mut dyn Random,
+        witnesses: &mut dyn Random,
+    ) -> Result<Option<RsaPrimes>, SearchFault> {
+        let mut scratch = Scratch::new();
+        while budget > 0 {
+            let fresh = Phase::First(PrimeSearch::new(self.exponent, self.backend));
+            self.phase = match core::mem::replace(&mut self.phase, fresh) {
+                Phase::First(mut search) => {
+                    match search.step(&mut budget, draws, witnesses, &mut scratch)? {
+                        Some(p) => {
+                            let search = PrimeSearch::new(self.exponent, self.backend);
+                            Phase::Second { p: Secret(p), search }
+                        }
+                        None => Phase::First(search),
+                    }
+                }
+                Phase::Second { p, mut search } => {
+                    match search.step(&mut budget, draws, witnesses, &mut scratch)? {
+                        Some(q) => {
+                            self.assemble(&mut budget, p, Secret(q), witnesses, &mut scratch)?
+                        }
+                        None => Phase::Second { p, search },
+                    }
+                }
+                Phase::PairwiseTest { p, q, half, second } => {
+                    let half = match half.step(&mut budget, self.exponent, &mut scratch)? {
+                        Some(half) => half,
+                        None if second => return Ok(Some(RsaPrimes::new(&p.0, &q.0))),
+                        None => {
+                            budget = budget.saturating_sub(ASSEMBLE_COST);
+                            let half = self.half(&q, witnesses, &mut scratch)?;
+                            self.phase = Phase::PairwiseTest { p, q, half, second: true };
+                            continue;
+                        }
+                    };
+                    Phase::PairwiseTest { p, q, half, second }
+                }
+            };
+        }
+        Ok(None)
+    }
+
+    /// Both primes are there: if they are far enough from each other, on to the test; else another
+    /// second prime. (That d is large enough, A.1.3's last condition, follows from e having 32
+    /// bits and p - 1 and q - 1 having no large common factor, except with negligible probability.)
+    fn assemble(
+        &self,
+        budget: &mut u32,
+        p: Secret<N>,
+        q: Secret<N>,
+        witnesses: &mut dyn Random,
+        scratch: &mut Scratch,
+    ) -> Result<Phase<N>, SearchFault> {
+        *budget = budget.saturating_sub(ASSEMBLE_COST + Power::<N>::PREPARATION_COST);
+        if !differ(&p.0, &q.0) {
+            let search = PrimeSearch::new(self.exponent, self.backend);
+            return Ok(Phase::Second { p, search });
+        }
+        let half = self.half(&p, witnesses, scratch)?;
+        Ok(Phase::PairwiseTest { p, q, half, second: false })
+    }
+
+    /// Begins the test modulo `prime`: a random message to the power of d modulo `prime` - 1.
+    fn half(
+        &self,
+        prime: &Secret<N>,
+        witnesses: &mut dyn Random,
+        scratch: &mut Scratch,
+    ) -> Result<Half<N>, SearchFault> {
+        let modulus = Modulus::new(&prime.0, self.backend).ok_or(SearchFault::Arithmetic)?;
+        let mut message = Secret(random_number(witnesses)?);
+        message.0 = subtract_once(&message.0, 0, &prime.0);
+        let exponent = inverse_of_exponent(&prime.0, self.exponent)?;
+        let power = Power::new(&modulus, scratch, &message.0, &exponent.0);
+        Ok(Half { modulus, message, power })
+    }
+}
+
+impl<const N: usize> core::fmt::Debug for PairSearch<N> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(match self.phase {
+            Phase::First(_) => "First",
+            Phase::Second { .. } => "Second",
+            Phase::PairwiseTest { .. } => "PairwiseTest",
+        })
+    }
+}
+
+impl<const N: usize> Half<N> {
+    /// Goes on with the power; at its end checks that the public exponent undoes it. By the
+    /// Chinese remainder theorem, both halves together are the test of the key.
+    fn step(
+        mut self,
+        budget: &mut u32,
+        exponent: u32,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Self>, SearchFault> {
+        while *budget > 0 {
+            *budget = budget.saturating_sub(Power::<N>::WINDOW_COST);
+            if let Some(signature) = self.power.step(&self.modulus, scratch).map(Secret) {
+                *budget = budget.saturating_sub(2 * u32::BITS);
+                let opened = Secret(small_power(&self.modulus, scratch, &signature.0, exponent));
+                return if opened.0 == self.message.0 {
+                    Ok(None)
+                } else {
+                    Err(SearchFault::Arithmetic)
+                };
+            }
+        }
+        Ok(Some(self))
+    }
+}
+
+/// Whether two numbers differ in their highest [`DIFFERENCE_BITS`] bits.
+fn differ<const N: usize>(p: &[u64; N], q: &[u64; N]) -> bool {
+    let high = |number: &[u64; N]| {
+        let limbs = number.last_chunk::<2>().copied().unwrap_or_default();
+        (u128::from(limbs[1]) << 64 | u128::from(limbs[0])) >> (u128::BITS - DIFFERENCE_BITS)
+    };
+    high(p) != high(q)
+}
+
+/// e⁻¹ modulo `prime` - 1. With `prime` - 1 = e·t + r and k = -r⁻¹ modulo e, e divides
+/// k·(`prime` - 1) + 1, and the quotient k·t + (k·r + 1)/e is the inverse.
+fn inverse_of_exponent<const N: usize>(
+    prime: &[u64; N],
+    exponent: u32,
+) -> Result<Secret<N>, SearchFault> {
+    use crypto_bigint::{Limb, NonZero, Uint};
+    let e = u64::from(exponent);
+    let r = (remainder(prime, exponent) + e - 1) % e;
+    let k = e.wrapping_sub(inverse_modulo(r, e).ok_or(SearchFault::Arithmetic)?);
+    let divisor = NonZero::new(Limb(e)).into_option().ok_or(SearchFault::Unsupported)?;
+    let mut t = Uint::from_words(*prime).div_rem_limb(divisor).0;
+    // k, r and e have at most 32 bits.
+    let last = k.wrapping_mul(r).wrapping_add(1) / divisor.get().0;
+    let inverse = t.wrapping_mul(&Uint::<1>::from_u64(k)).wrapping_add(&Uint::from_u64(last));
+    t.zeroize();
+    Ok(Secret(inverse.to_words()))
+}
+
+/// The inverse of `value` modulo a prime of 32 bits, by Fermat's theorem.
+fn inverse_modulo(value: u64, prime: u64) -> Option<u64> {
+    let mut inverse = 1u64;
+    for position in (0..u32::BITS).rev() {
+        inverse = (inverse * inverse).checked_rem(prime)?;
+        if (prime - 2) >> position & 1 != 0 {
+            inverse = (inverse * value).checked_rem(prime)?;
+        }
+    }
+    ((inverse * value).checked_rem(prime)? == 1).then_some(inverse)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::random::NoRandomness;
+    use crypto_bigint::{Odd, Uint};
+
+    /// A generator for tests: SHA-256 in counter mode.
+    pub(crate) struct Hashed(pub(crate) u64);
+
+    impl Random for Hashed {
+        fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+            use sha2::Digest;
+            for chunk in bytes.chunks_mut(32) {
+                self.0 += 1;
+                let block = sha2::Sha256::digest(self.0.to_le_bytes());
+                chunk.copy_from_slice(&block[..chunk.len()]);
+            }
+            Ok(())
+        }
+    }
+
+    struct Constant(u8);
+
+    impl Random for Constant {
+        fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+            bytes.fill(self.0);
+            Ok(())
+        }
+    }
+
+    struct Nothing;
+
+    impl Random for Nothing {
+        fn fill(&mut self, _: &mut [u8]) -> Result<(), NoRandomness> {
+            Err(NoRandomness)
+        }
+    }
+
+    /// The key that `draws` gives, and the steps it took with this budget.
+    pub(crate) fn find(
+        kind: KeyKind,
+        backend: Backend,
+        seed: u64,
+        budget: u32,
+    ) -> (RsaPrimes, u32) {
+        let (mut draws, mut witnesses) = (Hashed(seed), Hashed(u64::MAX / 2));
+        let mut search = KeySearch::new(kind, backend).unwrap();
+        for steps in 1.. {
+            if let Some(primes) = search.step(budget, &mut draws, &mut witnesses).unwrap() {
+                return (primes, steps);
+            }
+        }
+        unreachable!("the loop has no end")
+    }
+
+    #[test]
+    fn keys_that_do_not_exist_are_refused() {
+        let backend = Backend::detect();
+        for (bits, exponent) in [(512, 65537), (0, 3), (2047, 3), (2048, 0), (2048, 1), (2048, 4)] {
+            let search = KeySearch::new(KeyKind { bits, exponent }, backend);
+            assert_eq!(search.err(), Some(SearchFault::Unsupported));
+        }
+    }
+
+    #[test]
+    fn broken_generators_end_the_search() {
+        let backend = Backend::detect();
+        for (draws, expected) in [
+            (&mut Nothing as &mut dyn Random, SearchFault::Randomness),
+            (&mut Constant(0), SearchFault::Randomness),
+            (&mut Constant(0xff), SearchFault::Randomness),
+        ] {
+            let mut search = KeySearch::new(KeyKind::usual(2048), backend).unwrap();
+            let result = loop {
+                match search.step(1_000_000, draws, &mut Hashed(1)) {
+                    Ok(None) => {}
+                    other => break other,
+                }
+            };
+            assert_eq!(result.err(), Some(expected));
+        }
+        let mut search = KeySearch::new(KeyKind::usual(1024), backend).unwrap();
+        let result = search.step(u32::MAX, &mut Hashed(1), &mut Nothing);
+        assert_eq!(result.err(), Some(SearchFault::Randomness));
+    }
+
+    /// Neither budget nor backend nor witnesses have a say in which key is found.
+    #[test]
+    fn the_draws_alone_determine_the_key() {
+        let kind = KeyKind::usual(1024);
+        let (first, _) = find(kind, Backend::detect(), 5, u32::MAX);
+        for (backend, budget) in
+            [(Backend::detect(), 1), (Backend::detect(), 333), (Backend::portable(), 5000)]
+        {
+            let (again, steps) = find(kind, backend, 5, budget);
+            assert_eq!((again.p(), again.q()), (first.p(), first.q()));
+            assert!(steps > 1);
+        }
+        let (other, _) = find(kind, Backend::detect(), 1_000_000, u32::MAX);
+        assert_ne!(other.p(), first.p());
+    }
+
+    /// The rule by which primary keys are derived never changes: these lines stay as they are.
+    #[test]
+    fn the_rule_is_frozen() {
+        let lines = include_str!("../../vectors/primes.txt").lines();
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let kind =
+                KeyKind { bits: fields[0].parse().unwrap(), exponent: fields[1].parse().unwrap() };
+            let (primes, _) = find(kind, Backend::detect(), fields[2].parse().unwrap(), 100_000);
+            let hex = |bytes: &[u8]| -> std::string::String {
+                bytes.iter().map(|byte| std::format!("{byte:02x}")).collect()
+            };
+            assert_eq!((hex(primes.p()), hex(primes.q())), (fields[3].into(), fields[4].into()));
+        }
+    }
+
+    #[test]
+    fn a_found_key_has_what_the_standard_asks_for() {
+        for exponent in [3, 17, 65537, 4_294_967_291] {
+            let kind = KeyKind { bits: 1024, exponent };
+            let (primes, _) = find(kind, Backend::detect(), u64::from(exponent), 10_000);
+            let mut numbers = Vec::new();
+            for bytes in [primes.p(), primes.q()] {
+                assert_eq!(bytes.len(), kind.prime_size());
+                let number = Uint::<8>::from_be_slice(bytes);
+                assert!(bytes[..8] > 0xB504_F333_F9DE_6484u64.to_be_bytes()[..]);
+                assert_ne!(remainder(&number.to_words(), exponent), 1);
+                numbers.push(number);
+            }
+            assert_ne!(primes.p()[..13], primes.q()[..13]);
+            // a^(p-1) = 1 modulo p for another base than any the search used.
+            for number in numbers {
+                let modulus = Odd::new(number).unwrap();
+                let parameters = crypto_bigint::modular::FixedMontyParams::new(modulus);
+                let base = crypto_bigint::modular::FixedMontyForm::new(
+                    &Uint::from_u64(1_234_567),
+                    &parameters,
+                );
+                let power = base.pow(&number.wrapping_sub(&Uint::ONE));
+                assert_eq!(power.retrieve(), Uint::ONE);
+            }
+        }
+    }
+
+    /// A step does at most 40 multiplications more than its budget: here counted by how often a
+    /// key of a known number of steps is interrupted.
+    #[test]
+    fn smaller_budgets_mean_more_steps() {
+        let kind = KeyKind::usual(1024);
+        let (_, few) = find(kind, Backend::detect(), 9, 4000);
+        let (_, many) = find(kind, Backend::detect(), 9, 400);
+        assert!(many > few * 5, "{many} steps of 400 against {few} of 4000");
+    }
+
+    #[test]
+    fn inverses_of_the_exponent() {
+        for (prime, exponent) in [(1_000_003u64, 17u32), (4_294_967_291, 65537), (u64::MAX - 58, 3)]
+        {
+            let mut limbs = [0; 8];
+            limbs[0] = prime;
+            let inverse = inverse_of_exponent(&limbs, exponent).unwrap();
+            let product = u128::from(inverse.0[0]) * u128::from(exponent);
+            assert_eq!(product % u128::from(prime - 1), 1);
+        }
+        let mut limbs = [0; 8];
+        limbs[0] = 29;
+        assert_eq!(inverse_of_exponent(&limbs, 7).err(), Some(SearchFault::Arithmetic));
+    }
+
+    /// A wrong prime does not get through the pairwise test.
+    #[test]
+    fn the_pairwise_test_fails_for_composites() {
+        let search = PairSearch::<8>::new(65537, Backend::detect());
+        let mut scratch = Scratch::new();
+        let composite = Secret([u64::MAX - 2; 8]);
+        let mut half = search.half(&composite, &mut Hashed(3), &mut scratch).unwrap();
+        let mut budget = u32::MAX;
+        half.message.0[0] ^= 1;
+        let result = half.step(&mut budget, 65537, &mut scratch);
+        assert_eq!(result.err(), Some(SearchFault::Arithmetic));
+    }
+
+    #[test]
+    fn primes_too_close_to_each_other() {
+        let mut p = [7; 8];
+        let q = p;
+        p[5] = 0;
+        p[6] = 7 ^ 1 << 27;
+        assert!(!differ(&p, &q));
+        p[6] = 7 ^ 1 << 28;
+        assert!(differ(&p, &q));
+    }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The search for RSA keys, in steps that are counted in multiplications.
+
+mod key;
+mod prime;
+mod trial;
+
+pub use key::{KeyKind, KeySearch, RsaPrimes};
+pub use prime::{PrimeSearch, SearchFault};
