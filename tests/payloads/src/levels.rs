@@ -87,7 +87,7 @@ pub(crate) fn prepare(apic_id: u64, vmpl: Vmpl, run: extern "C" fn() -> !) -> u6
     }
     make_private(vmsa_gpa);
     clear(vmsa_gpa);
-    fill(vmsa_gpa, number, vmpl, run, stack + STACK_SIZE - 8);
+    fill(vmsa_gpa, number, vmpl, run, stack + STACK_SIZE);
     vmsa_gpa
 }
 

@@ -20,7 +20,9 @@ const EXIT_SHUTDOWN: u64 = 0x7f;
 /// VMRUN to CLGI and SKINIT: a guest has no SVM.
 const EXIT_SVM_FIRST: u64 = 0x80;
 const EXIT_SVM_LAST: u64 = 0x86;
+/// VMEXIT_INVALID is -1; TCG stores 32 bits of it.
 const EXIT_INVALID: u64 = u64::MAX;
+const EXIT_INVALID_32: u64 = u32::MAX as u64;
 /// SEV_STATUS: SEV, SEV-ES, SEV-SNP.
 const SEV_STATUS: u64 = 7;
 const MSR_INSTRUCTION_SIZE: u64 = 2;
@@ -55,7 +57,7 @@ impl Context {
             EXIT_SVM_FIRST..=EXIT_SVM_LAST => self.raise(super::deliver::VECTOR_UD, None),
             EXIT_CR0_WRITE => self.cr0_write(),
             EXIT_SHUTDOWN => stop(self, Rule::Shutdown, Place::default()),
-            EXIT_INVALID => stop(self, Rule::VmsaInvalidState, Place::default()),
+            EXIT_INVALID | EXIT_INVALID_32 => stop(self, Rule::VmsaInvalidState, Place::default()),
             _ => stop(self, Rule::UnexpectedExit, Place::default()),
         }
         Next::Same
@@ -65,7 +67,7 @@ impl Context {
     /// guest went wrong, and running on would destroy the evidence.
     pub(crate) fn check_sanity(&self) {
         // After a VMRUN that failed its checks, TCG leaves the machine's registers in the VMCB.
-        if self.vmcb.exit_code() == EXIT_INVALID {
+        if matches!(self.vmcb.exit_code(), EXIT_INVALID | EXIT_INVALID_32) {
             return;
         }
         let machine = MACHINE_START..MACHINE_END;

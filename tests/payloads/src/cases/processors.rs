@@ -75,7 +75,7 @@ pub(super) fn destroy_and_create() {
         check_eq!(ROUNDS.load(SeqCst), rounds);
         check_eq!(rmpadjust(vmsa_gpa, false, 1, 0, false), 0);
         let number = other * 4;
-        let stack_top = STACK_AREA + (number + 1) * 0x4000 - 8;
+        let stack_top = STACK_AREA + (number + 1) * 0x4000;
         fill(vmsa_gpa, number, Vmpl::Vmpl0, count_rounds, stack_top);
         mark(vmsa_gpa);
         check_eq!(ap_creation(ApRequest::Create, other, Vmpl::Vmpl0, vmsa_gpa), Answer::DONE);
