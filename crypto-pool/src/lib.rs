@@ -1,10 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! RSA keys that nobody has to wait for: their search in bounded steps, a pool of ready ones, and
-//! a cache of derived ones.
+//! RSA keys that nobody has to wait for: their search in bounded steps, a pool of ready ones, a
+//! cache of derived ones, and jobs for those that were asked for too early.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`arithmetic`] | Montgomery arithmetic and exponentiation, portable and with MULX/ADX |
+//! | [`search`] | the search for a key as a state machine that counts its multiplications |
+//! | [`pool`] | ready keys, to be taken without waiting by any processor |
+//! | [`primaries`] | the primes of derivations that were done before |
+//! | [`jobs`] | searches that somebody comes again for |
+//!
+//! The crate knows nothing of TPMs; it only finds primes. Its callers make keys of them.
 #![no_std]
 #![deny(unsafe_code)]
 
 pub mod arithmetic;
+pub mod jobs;
+pub mod pool;
+pub mod primaries;
 mod random;
 pub mod search;
 

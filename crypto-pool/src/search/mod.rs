@@ -2,6 +2,8 @@
 //! The search for RSA keys, in steps that are counted in multiplications.
 
 mod key;
+#[cfg(test)]
+pub(crate) use key::tests;
 mod prime;
 mod trial;
 
