@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use crate::Tpm;
+use crate::crypto::drbg::CtrDrbg;
 use crate::crypto::hash::HashAlgorithm;
-use crate::platform::{
-    KeyFault, Keys, Platform, PlatformFault, PrimeSource, RecordName, Storage, Vendor,
-};
+use crate::crypto::rsa::Portable;
+use crate::platform::{Keys, Platform, PlatformFault, PrimeSearch, RecordName, Storage, Vendor};
 use crate::session::SessionKind;
 use crate::structure::handle::Handle;
 use crate::structure::response_code::ResponseCode;
@@ -89,28 +89,12 @@ impl Storage for TestStorage {
     }
 }
 
-/// Searches primes while the command waits.
-pub(crate) struct TestKeys;
-
-impl Keys for TestKeys {
-    fn rsa_primes(
-        &mut self,
-        _key_bits: u16,
-        _exponent: u32,
-        _source: PrimeSource<'_>,
-        _p: &mut [u8],
-        _q: &mut [u8],
-    ) -> core::result::Result<(), KeyFault> {
-        Err(KeyFault::NotReady)
-    }
-}
-
 pub(crate) struct TestPlatform {
     entropy_count: u64,
     pub(crate) uptime_ms: u64,
     pub(crate) physical_presence: bool,
     pub(crate) storage: TestStorage,
-    keys: TestKeys,
+    keys: PrimeSearch,
 }
 
 impl Platform for TestPlatform {
@@ -164,7 +148,7 @@ impl Machine {
             uptime_ms: 0,
             physical_presence: false,
             storage: TestStorage::default(),
-            keys: TestKeys,
+            keys: PrimeSearch::new(&Portable, CtrDrbg::from_seed(&[3; 48])),
         };
         let mut machine = Self { tpm: Box::new(Tpm::new()), platform, locality: 0 };
         machine.tpm.power_on(&mut machine.platform);

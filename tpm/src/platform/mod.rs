@@ -4,8 +4,10 @@
 //! cheap to check.
 
 mod no_storage;
+mod prime_search;
 
 pub use no_storage::NoStorage;
+pub use prime_search::PrimeSearch;
 
 use crate::crypto::Random;
 use crate::crypto::drbg::CtrDrbg;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! swtpm's control channel, as far as QEMU's `-tpmdev emulator` and swtpm's TCTI need it: power,
+//! localities, and the data socket that QEMU hands over. What isn't here is refused, and the
+//! capabilities say so.
+
+use std::io::{self, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use crate::host::Host;
+use crate::stream::Stream;
+
+/// Commands of the control channel.
+mod command {
+    pub(super) const GET_CAPABILITY: u32 = 0x01;
+    pub(super) const INIT: u32 = 0x02;
+    pub(super) const SHUTDOWN: u32 = 0x03;
+    pub(super) const GET_ESTABLISHED: u32 = 0x04;
+    pub(super) const SET_LOCALITY: u32 = 0x05;
+    pub(super) const CANCEL: u32 = 0x09;
+    pub(super) const RESET_ESTABLISHED: u32 = 0x0b;
+    pub(super) const STOP: u32 = 0x0e;
+    pub(super) const SET_DATA_DESCRIPTOR: u32 = 0x10;
+    pub(super) const SET_BUFFER_SIZE: u32 = 0x11;
+}
+
+/// What GET_CAPABILITY tells: init, shutdown, established flag, locality, cancel, reset of the
+/// flag, stop, data descriptor, buffer size.
+const CAPABILITIES: u64 =
+    1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 12 | 1 << 13;
+const SUCCESS: u32 = 0;
+/// TPM_FAIL of TPM 1.2, which is what swtpm says.
+const REFUSED: u32 = 9;
+const BUFFER_SIZE: u32 = 4096;
+const BUFFER_SIZE_MIN: u32 = 1024;
+const LOCALITY_LAST: u8 = 4;
+
+/// Serves one connection.
+pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
+    loop {
+        let (command, descriptor) = next_command(&mut stream)?;
+        match command {
+            command::GET_CAPABILITY => stream.write_all(&CAPABILITIES.to_be_bytes())?,
+            command::INIT => {
+                let _flags = stream.next_u32()?;
+                let mut machine = host.machine();
+                machine.power_off();
+                machine.power_on();
+                drop(machine);
+                answer(&mut stream, &[SUCCESS])?;
+            }
+            command::STOP => {
+                host.machine().power_off();
+                answer(&mut stream, &[SUCCESS])?;
+            }
+            command::SHUTDOWN => {
+                answer(&mut stream, &[SUCCESS])?;
+                std::process::exit(0);
+            }
+            command::GET_ESTABLISHED => {
+                // The flag tells of a dynamic launch, and there was none; three octets pad it.
+                answer(&mut stream, &[SUCCESS, 0])?;
+            }
+            command::SET_LOCALITY => {
+                let locality = stream.next_u8()?;
+                let is_known = locality <= LOCALITY_LAST;
+                if is_known {
+                    host.machine().locality = locality;
+                }
+                answer(&mut stream, &[if is_known { SUCCESS } else { REFUSED }])?;
+            }
+            command::CANCEL => answer(&mut stream, &[SUCCESS])?,
+            command::RESET_ESTABLISHED => {
+                let _locality = stream.next_u8()?;
+                answer(&mut stream, &[SUCCESS])?;
+            }
+            command::SET_DATA_DESCRIPTOR => {
+                let Some(descriptor) = descriptor else {
+                    answer(&mut stream, &[REFUSED])?;
+                    continue;
+                };
+                answer(&mut stream, &[SUCCESS])?;
+                serve_beside(host, &mut stream, Stream::from_descriptor(descriptor))?;
+                return Ok(());
+            }
+            command::SET_BUFFER_SIZE => {
+                let _wanted = stream.next_u32()?;
+                answer(&mut stream, &[SUCCESS, BUFFER_SIZE, BUFFER_SIZE_MIN, BUFFER_SIZE])?;
+            }
+            _ => answer(&mut stream, &[REFUSED])?,
+        }
+    }
+}
+
+/// Serves the data socket in a thread of its own while this one goes on with the channel.
+fn serve_beside(host: &Host, control: &mut Stream, data: Stream) -> io::Result<()> {
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| crate::raw::serve(host, data));
+        let outcome = serve(host, control.try_clone()?);
+        let _ended = worker.join();
+        outcome
+    })
+}
+
+/// The next command, with the descriptor that came with it.
+fn next_command(stream: &mut Stream) -> io::Result<(u32, Option<OwnedFd>)> {
+    let Some(socket) = stream.unix() else { return Ok((stream.next_u32()?, None)) };
+    let mut bytes = [0; 4];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [IoSliceMut::new(&mut bytes)];
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
+    let received = recvmsg(socket.as_fd(), &mut slices, &mut ancillary, flags)?;
+    if received.bytes < bytes.len() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let descriptor = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok((u32::from_be_bytes(bytes), descriptor))
+}
+
+fn answer(stream: &mut Stream, words: &[u32]) -> io::Result<()> {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+    stream.write_all(&bytes)
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The machine around the TPM: entropy from the operating system, its clock, and a file.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
+
+use tpm::Tpm;
+use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
+use tpm::crypto::rsa::Portable;
+use tpm::platform::{Keys, Platform, PlatformFault, PrimeSearch, Storage, Vendor};
+
+use crate::options::Options;
+use crate::storage::FileStorage;
+
+/// Octets of the longest response.
+const RESPONSE_SIZE_MAX: usize = 4096;
+
+/// The TPM and its machine; connections take turns.
+pub(crate) struct Host {
+    inner: Mutex<Machine>,
+}
+
+/// A TPM with power or without.
+pub(crate) struct Machine {
+    tpm: Box<Tpm>,
+    platform: HostPlatform,
+    /// Whether the TPM has power.
+    is_on: bool,
+    /// The locality of raw frames, which do not carry one.
+    pub(crate) locality: u8,
+}
+
+struct HostPlatform {
+    started: Instant,
+    storage: FileStorage,
+    keys: PrimeSearch,
+    physical_presence: bool,
+}
+
+impl Host {
+    /// Opens the state and gives the TPM power.
+    pub(crate) fn open(options: &Options) -> Result<Self, String> {
+        let storage = FileStorage::open(options.state.as_deref())
+            .map_err(|problem| format!("cannot use the state file: {problem}"))?;
+        let mut seed = [0; SEED_SIZE];
+        read_entropy(&mut seed).map_err(|problem| format!("no entropy: {problem}"))?;
+        let keys = PrimeSearch::new(&Portable, CtrDrbg::from_seed(&seed));
+        let platform =
+            HostPlatform { started: Instant::now(), storage, keys, physical_presence: false };
+        let mut machine =
+            Machine { tpm: Box::new(Tpm::new()), platform, is_on: false, locality: 0 };
+        machine.power_on();
+        Ok(Self { inner: Mutex::new(machine) })
+    }
+
+    /// The machine, for one request.
+    pub(crate) fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Machine {
+    /// Gives the TPM power, if it has none.
+    pub(crate) fn power_on(&mut self) {
+        if !self.is_on {
+            self.tpm.power_on(&mut self.platform);
+            self.is_on = true;
+        }
+    }
+
+    /// Takes the power away.
+    pub(crate) fn power_off(&mut self) {
+        self.platform.storage.forget_pending();
+        self.is_on = false;
+    }
+
+    /// Asserts physical presence or ends the assertion.
+    pub(crate) const fn set_physical_presence(&mut self, is_present: bool) {
+        self.platform.physical_presence = is_present;
+    }
+
+    /// Executes a command; a TPM without power says nothing.
+    pub(crate) fn execute(&mut self, locality: u8, command: &[u8]) -> Vec<u8> {
+        if !self.is_on {
+            return Vec::new();
+        }
+        let mut response = vec![0; RESPONSE_SIZE_MAX];
+        let length = self.tpm.execute(&mut self.platform, locality, command, &mut response);
+        response.truncate(length);
+        response
+    }
+}
+
+impl Platform for HostPlatform {
+    fn entropy(&mut self, bytes: &mut [u8]) -> Result<(), PlatformFault> {
+        read_entropy(bytes).map_err(|_| PlatformFault)
+    }
+
+    fn uptime_ms(&mut self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn physical_presence(&mut self) -> bool {
+        self.physical_presence
+    }
+
+    fn storage(&mut self) -> &mut dyn Storage {
+        &mut self.storage
+    }
+
+    fn keys(&mut self) -> &mut dyn Keys {
+        &mut self.keys
+    }
+
+    fn vendor(&self) -> Vendor {
+        Vendor {
+            manufacturer: *b"MCDM",
+            // tpm2-tools takes the first four characters for a simulator's.
+            string: *b"SW  Macadamia\0\0\0",
+            tpm_type: 1,
+            firmware_version: 0x0000_0001_0000_0000,
+        }
+    }
+}
+
+/// The operating system's generator.
+fn read_entropy(bytes: &mut [u8]) -> std::io::Result<()> {
+    File::open("/dev/urandom")?.read_exact(bytes)
+}

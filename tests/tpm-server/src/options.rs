@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// What `--help` prints.
+pub(crate) const USAGE: &str = "\
+usage: tpm_server [-port N] [--state FILE] [--data ADDRESS] [--ctrl ADDRESS]
+  -port N          mssim protocol on loopback: commands on N, the platform on N+1 (default 2321,
+                   unless --data is given)
+  --state FILE     what persists (default: tpm-state in the working directory)
+  --ephemeral      nothing persists
+  --data ADDRESS   raw TPM frames, as swtpm's server socket
+  --ctrl ADDRESS   swtpm's control channel, for QEMU's -tpmdev emulator and swtpm's TCTI
+  --unix PATH      the same as --data unix:PATH --ctrl unix:PATH.ctrl
+  -rm              ignored
+An ADDRESS is a port on loopback, or unix:PATH.
+";
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// A port on loopback.
+    Tcp(u16),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+impl Address {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(PathBuf::from(path)));
+        }
+        let port = text.parse().map_err(|_| format!("{text} is neither a port nor unix:PATH"))?;
+        Ok(Self::Tcp(port))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(port) => write!(formatter, "port {port}"),
+            Self::Unix(path) => write!(formatter, "{}", path.display()),
+        }
+    }
+}
+
+/// What to serve, and where state is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The command port of the mssim protocol.
+    pub(crate) port: Option<u16>,
+    /// The file of the state; `None` when nothing persists.
+    pub(crate) state: Option<PathBuf>,
+    /// Raw frames.
+    pub(crate) data: Option<Address>,
+    /// The control channel.
+    pub(crate) control: Option<Address>,
+}
+
+const DEFAULT_PORT: u16 = 2321;
+const DEFAULT_STATE: &str = "tpm-state";
+
+impl Options {
+    /// Reads the arguments; `None` when only help is wanted.
+    pub(crate) fn parse(
+        mut arguments: impl Iterator<Item = String>,
+    ) -> Result<Option<Self>, String> {
+        let state = Some(PathBuf::from(DEFAULT_STATE));
+        let mut options = Self { port: None, state, data: None, control: None };
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "-h" | "-help" | "--help" => return Ok(None),
+                "-rm" | "--rm" => {}
+                "-port" | "--port" => {
+                    let text = value()?;
+                    let port = text.parse().map_err(|_| format!("{text} is no port"))?;
+                    options.port = Some(port);
+                }
+                "--state" => options.state = Some(PathBuf::from(value()?)),
+                "--ephemeral" => options.state = None,
+                "--data" => options.data = Some(Address::parse(&value()?)?),
+                "--ctrl" => options.control = Some(Address::parse(&value()?)?),
+                "--unix" => {
+                    let path = value()?;
+                    options.data = Some(Address::Unix(PathBuf::from(&path)));
+                    options.control = Some(Address::Unix(PathBuf::from(path + ".ctrl")));
+                }
+                _ => return Err(format!("what is {argument}?")),
+            }
+        }
+        if options.port.is_none() && options.data.is_none() && options.control.is_none() {
+            options.port = Some(DEFAULT_PORT);
+        }
+        Ok(Some(options))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Option<Options>, String> {
+        Options::parse(arguments.iter().map(ToString::to_string))
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(parse(&["-port"]).is_err());
+        assert!(parse(&["-port", "70000"]).is_err());
+        assert!(parse(&["--data", "elsewhere"]).is_err());
+        assert!(parse(&["--frobnicate"]).is_err());
+    }
+
+    #[test]
+    fn the_simulators_options_work() {
+        let options = parse(&["-port", "4000", "-rm"]).unwrap().unwrap();
+        assert_eq!(options.port, Some(4000));
+        assert_eq!(parse(&[]).unwrap().unwrap().port, Some(DEFAULT_PORT));
+        let unix = parse(&["--unix", "socket"]).unwrap().unwrap();
+        assert_eq!(unix.port, None);
+        assert_eq!(unix.control, Some(Address::Unix(PathBuf::from("socket.ctrl"))));
+    }
+}
