@@ -8,7 +8,7 @@ MEM ?= 1024
 # As the user wrote it, dollar signs and all; recipes see it in their environment.
 override export CMD := $(value CMD)
 
-launcher := $(CARGO) run --quiet --release --package launcher --
+launcher := $(CARGO) run --quiet --package launcher --
 options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(INITRD),--initrd '$(INITRD)') \
 	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
