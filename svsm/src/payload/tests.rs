@@ -408,6 +408,61 @@ fn parse_log(log: &[u8]) -> Vec<(usize, u32, [u8; 32], Vec<u8>)> {
     events
 }
 
+/// Linux' view after the launch: the real engine has taken what the log says.
+#[test]
+fn the_real_engine_holds_what_the_log_says() {
+    let mut scene = scene();
+    let mut tpm = crate::vtpm::for_tests();
+    let launch = Launch {
+        config: &scene.config,
+        cpuid: &scene.cpuid,
+        secrets: &scene.secrets,
+        c_bit: C_BIT,
+    };
+    let entry = load(&mut scene.machine, &launch, &mut tpm).unwrap();
+    let rsdp = scene.boot_params(&entry).acpi_rsdp_addr.get();
+    let table = sample::find_table(&mut scene.machine, rsdp, *b"OEMT").unwrap();
+    let (banks, events) = parse_banks(&table[36..]);
+    assert_eq!(banks, [(4, 20), (11, 32), (12, 48), (13, 64)]);
+    let mut pcrs = [[0; 48]; 10];
+    for (pcr, digest) in events {
+        pcrs[pcr] = Sha384::new().chain_update(pcrs[pcr]).chain_update(digest).finalize().into();
+    }
+    for (pcr, value) in pcrs.iter().enumerate() {
+        // TPM2_PCR_Read of one PCR in the SHA-384 bank.
+        let mut command =
+            vec![0x80, 1, 0, 0, 0, 20, 0, 0, 1, 0x7e, 0, 0, 0, 1, 0, 0x0c, 3, 0, 0, 0];
+        command[17 + pcr / 8] = 1 << (pcr % 8);
+        let mut response = [0; 256];
+        let length = tpm.execute(0, &command, &mut response);
+        assert_eq!(response[6..10], [0; 4]);
+        assert_eq!(response[length - 48..length], *value, "PCR {pcr}");
+    }
+}
+
+/// The banks of the Spec ID event; PCR and SHA-384 digest of each event behind it.
+fn parse_banks(log: &[u8]) -> (Vec<(u16, u16)>, Vec<(usize, Vec<u8>)>) {
+    let half = |at: usize| u16::from_le_bytes(log[at..at + 2].try_into().unwrap());
+    let number = |at: usize| u32::from_le_bytes(log[at..at + 4].try_into().unwrap()) as usize;
+    let banks: Vec<_> = (0..number(56)).map(|i| (half(60 + 4 * i), half(62 + 4 * i))).collect();
+    let mut at = 32 + number(28);
+    let mut events = Vec::new();
+    while at < log.len() {
+        let pcr = number(at);
+        assert_eq!(number(at + 8), banks.len());
+        at += 12;
+        for (algorithm, size) in &banks {
+            assert_eq!(half(at), *algorithm);
+            if *algorithm == 12 {
+                events.push((pcr, log[at + 2..at + 50].to_vec()));
+            }
+            at += 2 + usize::from(*size);
+        }
+        at += 4 + number(at);
+    }
+    (banks, events)
+}
+
 #[test]
 fn another_host_table_gives_another_pcr_1() {
     let (mut a, mut b) = (scene(), scene());

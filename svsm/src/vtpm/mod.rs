@@ -12,6 +12,8 @@ mod platform;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::power_on as for_tests;
 
 use crate::platform::entropy::Entropy;
 use crate::protocol::vtpm::Engine;
