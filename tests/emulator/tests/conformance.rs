@@ -123,7 +123,14 @@ impl Bench {
         // QEMU's first processor runs no guest (docs/decisions/0001-cpu-0-runs-no-guest.md).
         let processors = (case.processors + 1).to_string();
         let mut child = Command::new(&self.qemu)
-            .args(["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt"])
+            .args([
+                "-machine",
+                "q35,smm=off",
+                "-accel",
+                "tcg,thread=multi",
+                "-cpu",
+                "EPYC,+svm,+npt",
+            ])
             .args(["-m", "512", "-smp", &processors, "-display", "none", "-nodefaults"])
             .args(["-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"])
             .arg("-debugcon")

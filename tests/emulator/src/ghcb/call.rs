@@ -68,7 +68,7 @@ fn dispatch(context: &mut Context, call: &mut Call, next: &mut Next) -> Result<u
         }
         exit::MSR => {
             event(Event::Msr);
-            msr(call)
+            msr(context, call)
         }
         exit::CPUID => {
             event(Event::Cpuid);
@@ -142,11 +142,12 @@ fn instruction(call: &mut Call) -> Result<u64, Refusal> {
 }
 
 /// RDMSR and WRMSR. AMD 56421, 4.1.3.
-fn msr(call: &mut Call) -> Result<u64, Refusal> {
+fn msr(context: &Context, call: &mut Call) -> Result<u64, Refusal> {
     let msr = low_32(call.get(Field::Rcx)?);
     match call.info_1 {
         0 => {
-            let value = model_specific::read(msr).ok_or_else(|| {
+            let is_boot_processor = context.processor == world::boot_processor();
+            let value = model_specific::read(msr, is_boot_processor).ok_or_else(|| {
                 note_refusal("RDMSR", u64::from(msr), 0);
                 GENERAL_PROTECTION
             })?;
