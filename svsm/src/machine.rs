@@ -58,6 +58,9 @@ pub struct Page {
 }
 
 impl Page {
+    /// The first 4 KiB page of all.
+    pub const FIRST: Self = Self { address: 0, size: PageSize::Small };
+
     /// `None` when `address` isn't a multiple of the size or the page would leave the address
     /// space.
     pub const fn new(address: u64, size: PageSize) -> Option<Self> {

@@ -13,7 +13,10 @@ pub struct DepositsFull;
 /// A bounded stack of pages without access for the guest.
 #[derive(Debug)]
 pub struct Deposits {
-    pages: [Option<Page>; DEPOSITS_MAX],
+    /// The first `count` are held. No `Option`s: the empty list is all zeros and takes no room in
+    /// the image.
+    pages: [Page; DEPOSITS_MAX],
+    count: usize,
 }
 
 impl Default for Deposits {
@@ -25,42 +28,42 @@ impl Default for Deposits {
 impl Deposits {
     /// No deposits.
     pub const fn new() -> Self {
-        Self { pages: [None; DEPOSITS_MAX] }
+        Self { pages: [Page::FIRST; DEPOSITS_MAX], count: 0 }
     }
 
     /// Number of pages held.
     pub fn count(&self) -> usize {
-        self.pages.iter().flatten().count()
+        self.count
     }
 
     /// Whether another page can be taken.
     pub fn has_room(&self) -> bool {
-        self.pages.iter().any(Option::is_none)
+        self.count < DEPOSITS_MAX
     }
 
     /// Keeps a page that the guest can no longer touch.
     pub fn keep(&mut self, page: Page) -> Result<(), DepositsFull> {
-        let slot = self.pages.iter_mut().find(|slot| slot.is_none()).ok_or(DepositsFull)?;
-        *slot = Some(page);
+        *self.pages.get_mut(self.count).ok_or(DepositsFull)? = page;
+        self.count = self.count.saturating_add(1);
         Ok(())
     }
 
-    /// One of the pages held.
-    pub fn first(&self) -> Option<Page> {
-        self.pages.iter().flatten().next().copied()
+    /// The page that was kept last.
+    pub fn last(&self) -> Option<Page> {
+        self.held().last().copied()
     }
 
-    /// Forgets a page that the guest got back.
-    pub fn forget(&mut self, page: Page) {
-        for slot in &mut self.pages {
-            if *slot == Some(page) {
-                *slot = None;
-            }
-        }
+    /// Forgets the page that was kept last: the guest has it back.
+    pub fn forget_last(&mut self) {
+        self.count = self.count.saturating_sub(1);
     }
 
     /// Whether a held page overlaps `start..end`.
     pub fn holds(&self, start: u64, end: u64) -> bool {
-        self.pages.iter().flatten().any(|page| page.address() < end && start < page.end())
+        self.held().iter().any(|page| page.address() < end && start < page.end())
+    }
+
+    fn held(&self) -> &[Page] {
+        self.pages.get(..self.count).unwrap_or_default()
     }
 }

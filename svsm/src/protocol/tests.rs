@@ -400,7 +400,8 @@ fn a_deposit_leaves_the_guest_and_comes_back_empty() {
     let room = list(&mut machine, 0, &[0; 8]);
     assert_eq!(result(&services, &mut machine, 5, [room, 0, 0]), 0);
     let mut expected = vec![2, 0, 0, 0, 0, 0, 0, 0];
-    pages.iter().for_each(|page| expected.extend(page.to_le_bytes()));
+    // The last first.
+    pages.iter().rev().for_each(|page| expected.extend(page.to_le_bytes()));
     assert_eq!(machine.peek(room, 24), expected);
     assert_eq!(machine.guest_permissions(0x2010_0000), 0xf);
     assert_eq!(machine.peek(ARENA + 0x2000, 4096), [0; 4096]);

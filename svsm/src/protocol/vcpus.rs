@@ -31,8 +31,23 @@ pub struct Vcpu {
     /// it.
     pub calling_area: Option<u64>,
     owner: VmsaOwner,
+    /// Whether this record means anything. A flag rather than an `Option` around it: the empty
+    /// table is then all zeros and takes no room in the image.
+    in_use: bool,
     current: bool,
     serving: bool,
+}
+
+impl Vcpu {
+    const UNUSED: Self = Self {
+        apic_id: 0,
+        vmsa: 0,
+        calling_area: None,
+        owner: VmsaOwner::Svsm,
+        in_use: false,
+        current: false,
+        serving: false,
+    };
 }
 
 /// The table is full.
@@ -51,7 +66,7 @@ pub enum NotRemovable {
 /// All VMSAs of the guest.
 #[derive(Debug)]
 pub struct VcpuTable {
-    records: [Option<Vcpu>; VMSAS_MAX],
+    records: [Vcpu; VMSAS_MAX],
 }
 
 impl Default for VcpuTable {
@@ -63,7 +78,15 @@ impl Default for VcpuTable {
 impl VcpuTable {
     /// A table without vCPUs.
     pub const fn new() -> Self {
-        Self { records: [None; VMSAS_MAX] }
+        Self { records: [Vcpu::UNUSED; VMSAS_MAX] }
+    }
+
+    fn used(&self) -> impl Iterator<Item = &Vcpu> {
+        self.records.iter().filter(|record| record.in_use)
+    }
+
+    fn used_mut(&mut self) -> impl Iterator<Item = &mut Vcpu> {
+        self.records.iter_mut().filter(|record| record.in_use)
     }
 
     /// Registers a VMSA and makes it its APIC id's current one. The caller has checked that the
@@ -75,8 +98,8 @@ impl VcpuTable {
         calling_area: u64,
         owner: VmsaOwner,
     ) -> Result<(), TableFull> {
-        let slot = self.records.iter().position(Option::is_none).ok_or(TableFull)?;
-        for record in self.records.iter_mut().flatten() {
+        let slot = self.records.iter().position(|record| !record.in_use).ok_or(TableFull)?;
+        for record in self.used_mut() {
             if record.apic_id == apic_id {
                 record.current = false;
             }
@@ -90,27 +113,28 @@ impl VcpuTable {
             vmsa,
             calling_area: Some(calling_area),
             owner,
+            in_use: true,
             current: true,
             serving: false,
         };
         if let Some(free) = self.records.get_mut(slot) {
-            *free = Some(record);
+            *free = record;
         }
         Ok(())
     }
 
     /// Whether one more VMSA can be registered.
     pub fn has_room(&self) -> bool {
-        self.records.iter().any(Option::is_none)
+        self.records.iter().any(|record| !record.in_use)
     }
 
     /// The VMSA and calling area that serve `apic_id` now.
     pub fn current(&self, apic_id: u32) -> Option<&Vcpu> {
-        self.records.iter().flatten().find(|record| record.current && record.apic_id == apic_id)
+        self.used().find(|record| record.current && record.apic_id == apic_id)
     }
 
     fn current_mut(&mut self, apic_id: u32) -> Option<&mut Vcpu> {
-        self.records.iter_mut().flatten().find(|record| record.current && record.apic_id == apic_id)
+        self.used_mut().find(|record| record.current && record.apic_id == apic_id)
     }
 
     /// Marks the start of a call, so that nobody deletes the VMSA meanwhile. `None`: the vCPU has
@@ -123,14 +147,14 @@ impl VcpuTable {
 
     /// Marks the end of a call that started with `vmsa`.
     pub fn end_call(&mut self, vmsa: u64) {
-        if let Some(record) = self.records.iter_mut().flatten().find(|record| record.vmsa == vmsa) {
+        if let Some(record) = self.used_mut().find(|record| record.vmsa == vmsa) {
             record.serving = false;
         }
     }
 
     /// Whether a call is being served that came through the calling area at `address`.
     pub fn serving_from(&self, address: u64) -> bool {
-        let mut serving = self.records.iter().flatten().filter(|record| record.serving);
+        let mut serving = self.used().filter(|record| record.serving);
         serving.any(|record| record.calling_area == Some(address))
     }
 
@@ -149,9 +173,7 @@ impl VcpuTable {
     /// Whether `vmsa` may be deleted now.
     pub fn removable(&self, vmsa: u64) -> Result<(), NotRemovable> {
         let record = self
-            .records
-            .iter()
-            .flatten()
+            .used()
             .find(|record| record.vmsa == vmsa && record.owner == VmsaOwner::Guest)
             .ok_or(NotRemovable::Unknown)?;
         if record.serving { Err(NotRemovable::Serving) } else { Ok(()) }
@@ -159,21 +181,19 @@ impl VcpuTable {
 
     /// Forgets `vmsa` and its calling area.
     pub fn remove(&mut self, vmsa: u64) {
-        for slot in &mut self.records {
-            if slot.is_some_and(|record| record.vmsa == vmsa) {
-                *slot = None;
-            }
+        for record in self.used_mut().filter(|record| record.vmsa == vmsa) {
+            *record = Vcpu::UNUSED;
         }
     }
 
     /// Whether any VMSA page overlaps `start..end`.
     pub fn holds_vmsa(&self, start: u64, end: u64) -> bool {
-        self.records.iter().flatten().any(|record| overlaps(record.vmsa, start, end))
+        self.used().any(|record| overlaps(record.vmsa, start, end))
     }
 
     /// Whether any current vCPU's calling area overlaps `start..end`.
     pub fn holds_calling_area(&self, start: u64, end: u64) -> bool {
-        let mut current = self.records.iter().flatten().filter(|record| record.current);
+        let mut current = self.used().filter(|record| record.current);
         current.any(|record| record.calling_area.is_some_and(|area| overlaps(area, start, end)))
     }
 }

@@ -88,9 +88,8 @@ pub(super) fn withdraw(
     let mut count = 0;
     let mut outcome = Ok(());
     for entry in entries.iter_mut().take(list.entries()) {
-        // What was given back is forgotten, so the next one is the first again.
         let mut state = services.core_after_effects();
-        let Some(page) = state.deposits.first() else { break };
+        let Some(page) = state.deposits.last() else { break };
         outcome = give_back(&mut state, machine, page);
         if outcome.is_err() {
             break;
@@ -106,7 +105,7 @@ pub(super) fn withdraw(
 fn give_back(state: &mut CoreState, machine: &mut dyn Machine, page: Page) -> Result<(), Refusal> {
     machine.zero_page(page).map_err(|_| Refusal::InvalidAddress)?;
     grant(machine, page)?;
-    state.deposits.forget(page);
+    state.deposits.forget_last();
     Ok(())
 }
 
