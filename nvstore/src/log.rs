@@ -4,12 +4,14 @@
 
 use crate::error::{Error, Invariant};
 use crate::geometry::Geometry;
-use crate::seal::{Cipher, DIGEST_BYTES, StoreId, TAG_BYTES, chain};
+use crate::seal::{Cipher, DIGEST_BYTES, FrontCheck, StoreId, TAG_BYTES, chain, front_check};
 use crate::wire::{Reader, Writer};
 
 const MAGIC: [u8; 4] = *b"MNVR";
+/// Bytes of a record's front that its check value covers.
+const CHECKED_BYTES: usize = 40;
 /// Bytes in clear at a record's front.
-const HEADER_BYTES: usize = 40;
+const HEADER_BYTES: usize = CHECKED_BYTES + size_of::<FrontCheck>();
 /// Bytes of the sealed text before the changes: their length.
 const LENGTH_BYTES: usize = 4;
 /// Bytes of a record beside its changes and the padding.
@@ -25,29 +27,33 @@ pub(crate) struct RecordHeader {
 }
 
 impl RecordHeader {
-    /// Reads the front of a block. `None` for whatever isn't a record's first block.
+    /// Reads the front of a block. `None` for whatever isn't a record's first block, and for a mixture
+    /// of two that a torn write left: its sequence would mean nothing.
     pub(crate) fn parse(block: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(block);
         if reader.array::<4>()? != MAGIC || reader.u16()? != crate::FORMAT_VERSION {
             return None;
         }
-        Some(Self {
+        let header = Self {
             blocks: reader.u16()?,
             store_id: reader.array()?,
             epoch: reader.u64()?,
             sequence: reader.u64()?,
-        })
+        };
+        (reader.array()? == front_check(block.get(..CHECKED_BYTES)?)).then_some(header)
     }
 
     fn to_bytes(self) -> Option<[u8; HEADER_BYTES]> {
         let mut bytes = [0; HEADER_BYTES];
-        let mut writer = Writer::new(&mut bytes);
+        let (checked, check) = bytes.split_at_mut(CHECKED_BYTES);
+        let mut writer = Writer::new(checked);
         writer.bytes(&MAGIC)?;
         writer.bytes(&crate::FORMAT_VERSION.to_le_bytes())?;
         writer.bytes(&self.blocks.to_le_bytes())?;
         writer.bytes(&self.store_id)?;
         writer.bytes(&self.epoch.to_le_bytes())?;
         writer.bytes(&self.sequence.to_le_bytes())?;
+        check.copy_from_slice(&front_check(checked));
         Some(bytes)
     }
 

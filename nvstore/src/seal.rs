@@ -116,12 +116,22 @@ impl StoreKey {
 }
 
 /// AES-256-GCM under one derived key; the caller sees to it that no nonce repeats.
-pub(crate) struct Cipher(Aes256Gcm);
+pub(crate) struct Cipher {
+    cipher: Aes256Gcm,
+    /// Lets a simulation see that no nonce repeats.
+    #[cfg(any(test, feature = "simulation"))]
+    key_name: Option<[u8; 32]>,
+}
 
 impl Cipher {
     fn new(key: &[u8; KEY_BYTES]) -> Result<Self, Error> {
-        let cipher = Aes256Gcm::new_from_slice(key);
-        cipher.map(Self).map_err(|_| Error::Internal(Invariant::Cryptography))
+        let cipher =
+            Aes256Gcm::new_from_slice(key).map_err(|_| Error::Internal(Invariant::Cryptography))?;
+        Ok(Self {
+            cipher,
+            #[cfg(any(test, feature = "simulation"))]
+            key_name: crate::simulation::nonces::key_name(key),
+        })
     }
 
     fn nonce(counter: u64) -> Nonce<aes_gcm::aead::consts::U12> {
@@ -137,7 +147,10 @@ impl Cipher {
         associated: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_BYTES], Error> {
-        let sealed = self.0.encrypt_inout_detached(&Self::nonce(counter), associated, text.into());
+        #[cfg(any(test, feature = "simulation"))]
+        crate::simulation::nonces::note(self.key_name, counter, associated, text);
+        let sealed =
+            self.cipher.encrypt_inout_detached(&Self::nonce(counter), associated, text.into());
         sealed.map(Into::into).map_err(|_| Error::Internal(Invariant::Cryptography))
     }
 
@@ -152,7 +165,7 @@ impl Cipher {
     ) -> bool {
         let tag = Tag::from(*tag);
         let nonce = Self::nonce(counter);
-        self.0.decrypt_inout_detached(&nonce, associated, text.into(), &tag).is_ok()
+        self.cipher.decrypt_inout_detached(&nonce, associated, text.into(), &tag).is_ok()
     }
 }
 
@@ -270,6 +283,15 @@ pub(crate) fn chain_genesis(store_id: &StoreId, boot_nonce: &BootNonce) -> [u8; 
 /// SHA-256 without a key: tells accidents, not malice.
 pub(crate) fn checksum(bytes: &[u8]) -> [u8; DIGEST_BYTES] {
     digest(&[b"macadamia-svsm nvstore v1 header checksum", bytes])
+}
+
+/// The start of a SHA-256 without a key.
+pub(crate) type FrontCheck = [u8; 8];
+
+/// Tells a record's front from a torn one.
+pub(crate) fn front_check(bytes: &[u8]) -> FrontCheck {
+    let digest = digest(&[b"macadamia-svsm nvstore v1 record front", bytes]);
+    core::array::from_fn(|at| digest.get(at).copied().unwrap_or_default())
 }
 
 fn digest(parts: &[&[u8]]) -> [u8; DIGEST_BYTES] {

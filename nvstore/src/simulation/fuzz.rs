@@ -8,6 +8,7 @@ use super::adversary::{Outcomes, World};
 use super::choice::{Choice, Script};
 use super::disk::SimulatedDisk;
 use super::model::{Changes, Model, Shape, after, commit, holds, master_key, open};
+use super::nonces;
 use super::random::SimulatedRandom;
 use super::witness::Witness;
 use crate::{Anchored, Error, Examined, Store, Unanchored, Unrecovered};
@@ -56,16 +57,21 @@ pub fn arbitrary_image(bytes: &[u8]) {
 }
 
 /// A store and the map that it should be, driven by bytes: transactions, openings, compaction, change
-/// of keys, and a disk that fails.
+/// of keys, a disk that fails, and a host that winds it back. No nonce may repeat in all of that.
 ///
 /// # Panics
 /// When the store breaks a promise.
 pub fn operations(bytes: &[u8]) {
+    nonces::watched(|| run(bytes));
+}
+
+fn run(bytes: &[u8]) {
     let mut script = Script::new(bytes);
-    let shape = [Shape::TINY, Shape::FINE, Shape::COARSE][script.below(3)];
+    let shape = [Shape::TINY, Shape::FINE, Shape::COARSE, Shape::TIGHT][script.below(4)];
     let mut run = Run {
         shape,
         random: SimulatedRandom::new(script.byte().into()),
+        inspections: 0,
         model: Model::new(),
         key: 1,
         next_key: 1,
@@ -74,8 +80,14 @@ pub fn operations(bytes: &[u8]) {
         image: shape.blank().into_image(),
     };
     let mut countdown = None;
+    let mut kept: Option<Run> = None;
     while !script.is_exhausted() {
         run.session(countdown, &mut script);
+        match script.below(8) {
+            0 => kept = Some(run.clone()),
+            1 => run.wind_back(kept.as_ref()),
+            _ => {}
+        }
         countdown = script.one_in(2).then(|| script.below(200) as u64);
     }
     // Whatever happened, a disk that no longer fails yields the model.
@@ -83,9 +95,12 @@ pub fn operations(bytes: &[u8]) {
 }
 
 /// What the outside world remembers from one opening to the next.
+#[derive(Clone)]
 struct Run {
     shape: Shape,
+    /// Never repeats itself, as an honest random source.
     random: SimulatedRandom,
+    inspections: u64,
     model: Model,
     key: u8,
     /// The key that an interrupted change of keys was about to set.
@@ -246,6 +261,15 @@ impl Run {
         }
     }
 
+    /// The host shows an earlier disk, and the world forgets what happened since; the random source
+    /// does not.
+    fn wind_back(&mut self, kept: Option<&Self>) {
+        if let Some(kept) = kept {
+            let (random, inspections) = (self.random.clone(), self.inspections);
+            *self = Self { random, inspections, ..kept.clone() };
+        }
+    }
+
     /// What a copy of the disk holds.
     fn recovered(&mut self, key: u8) -> Result<Model, Error> {
         let Shape { block_bytes, capacity, .. } = self.shape;
@@ -254,7 +278,9 @@ impl Run {
             return Ok(Model::new());
         };
         let witness = Witness::new(self.anchored);
-        let store = disk.recover(&master_key(key), witness, &mut self.random.clone())?;
+        self.inspections += 1;
+        let mut random = SimulatedRandom::new(self.inspections << 32);
+        let store = disk.recover(&master_key(key), witness, &mut random)?;
         Ok(store.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect())
     }
 }

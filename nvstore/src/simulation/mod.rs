@@ -11,5 +11,6 @@ pub mod disk;
 pub mod fuzz;
 pub mod golden;
 pub mod model;
+pub mod nonces;
 pub mod random;
 pub mod witness;

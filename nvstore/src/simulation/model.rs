@@ -41,6 +41,12 @@ impl Shape {
         capacity: Capacity { state_bytes: 3000, transaction_bytes: 1400, log_blocks: 8 },
         blocks: 14,
     };
+    /// A log that is short for the state: checkpoints of many units, and no time for them.
+    pub const TIGHT: Self = Self {
+        block_bytes: 512,
+        capacity: Capacity { state_bytes: 24_000, transaction_bytes: 4000, log_blocks: 64 },
+        blocks: 192,
+    };
     /// As small as it gets: records of one block, checkpoints of one unit.
     pub const TINY: Self = Self {
         block_bytes: 512,
@@ -89,7 +95,7 @@ pub fn draw_changes(random: &mut SimulatedRandom, value_bytes: usize) -> Changes
     let count = 1 + random.below(3);
     let mut changes = Changes::new();
     for _ in 0..count {
-        let number = random.below(12);
+        let number = random.below(40);
         let name = std::format!("record-{number}").into_bytes();
         let length = if random.one_in(4) { value_bytes } else { 1 + value_bytes / 4 };
         let length = random.below(length + 1);
