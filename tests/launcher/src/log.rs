@@ -17,7 +17,7 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A line without an end is cut there, so that a guest that never ends its line can't fill memory.
 const LINE_BYTES_MAX: u64 = 4096;
@@ -63,6 +63,11 @@ impl Log {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The time since the machine was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// All lines so far, without their line ends.

@@ -63,6 +63,7 @@ pub struct Machine {
     qemu: Child,
     agent: Agent,
     log: Log,
+    digest: Option<String>,
     readers: Vec<JoinHandle<()>>,
     // Last, so that the sockets' folder goes after QEMU has gone.
     _folder: RunFolder,
@@ -98,7 +99,12 @@ impl Machine {
         let connected = Self::connect(&mut qemu, &log, options.console, debug, console, agent);
         match connected {
             Ok((agent, readers)) => {
-                Ok(Self { options: options.clone(), qemu, agent, log, readers, _folder: folder })
+                let digest = match start {
+                    Start::Payload(payload) => Some(payload.digest),
+                    Start::Guest(_) => None,
+                };
+                let options = options.clone();
+                Ok(Self { options, qemu, agent, log, digest, readers, _folder: folder })
             }
             Err(failure) => {
                 end(&mut qemu);
@@ -210,6 +216,19 @@ impl Machine {
     #[must_use]
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The launch digest of the machine's IGVM file as igvmbuilder computes it, hexadecimal; `None`
+    /// for Linux alone.
+    #[must_use]
+    pub fn launch_digest(&self) -> Option<&str> {
+        self.digest.as_deref()
+    }
+
+    /// The time since QEMU was started.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.log.age()
     }
 
     /// Everything QEMU said before it ended is in the log after this.

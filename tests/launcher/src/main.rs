@@ -43,7 +43,6 @@ fn main() -> ExitCode {
 /// A shell on this terminal until the guest powers off.
 fn shell(mut options: Options) -> Result<ExitCode> {
     options.console = Console::Terminal;
-    let start = Instant::now();
     let mut machine = Machine::start(&options)?;
     eprintln!(
         "launcher: booting; the log is {}; Ctrl-A x gives up",
@@ -51,7 +50,7 @@ fn shell(mut options: Options) -> Result<ExitCode> {
     );
     match machine.wait_ready() {
         Ok(()) => {
-            eprintln!("launcher: up after {:.1} s\r", start.elapsed().as_secs_f64());
+            eprintln!("launcher: up after {:.1} s\r", machine.age().as_secs_f64());
             if let Some((rows, columns)) = window_size() {
                 machine.set_window_size(rows, columns)?;
             }
@@ -68,11 +67,10 @@ fn shell(mut options: Options) -> Result<ExitCode> {
 
 /// Only the command's output on this program's outputs, and its exit code.
 fn run_command(options: &Options, command: &str) -> Result<ExitCode> {
-    let start = Instant::now();
     let mut machine = Machine::start(options)?;
     eprintln!("launcher: booting; the log is {}", machine.log().path().display());
     machine.wait_ready()?;
-    eprintln!("launcher: up after {:.1} s", start.elapsed().as_secs_f64());
+    eprintln!("launcher: up after {:.1} s", machine.age().as_secs_f64());
     let code = machine.stream(command, &mut io::stdout(), &mut io::stderr(), COMMAND_TIMEOUT)?;
     machine.power_off()?;
     // A process's exit code is a byte, in the guest as here.
@@ -84,9 +82,8 @@ fn boots(options: &Options, count: u32, cpus: &[u8]) -> Result<ExitCode> {
     for &cpus in cpus {
         let options = Options { cpus, ..options.clone() };
         for number in 1..=count {
-            let start = Instant::now();
             let mut machine = Machine::boot(&options)?;
-            let up = start.elapsed().as_secs_f64();
+            let (start, up) = (Instant::now(), machine.age().as_secs_f64());
             machine.check(match options.layers {
                 Layers::Svsm => {
                     "test -c /dev/tpm0 && test -c /dev/tpmrm0 && tpm2_getrandom --hex 8"
@@ -96,7 +93,7 @@ fn boots(options: &Options, count: u32, cpus: &[u8]) -> Result<ExitCode> {
             machine.power_off()?;
             println!(
                 "boot {number} of {count}, {cpus} CPU(s): up after {up:.1} s, off after {:.1} s",
-                start.elapsed().as_secs_f64()
+                up + start.elapsed().as_secs_f64()
             );
         }
     }

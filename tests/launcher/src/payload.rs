@@ -60,6 +60,8 @@ impl Drop for RunFolder {
 pub(crate) struct Payload {
     pub(crate) emulator: PathBuf,
     pub(crate) igvm: PathBuf,
+    /// The launch digest that igvmbuilder computes for the file, hexadecimal.
+    pub(crate) digest: String,
     /// fw_cfg files: the name without `opt/org.macadamia-svsm/`, and the file.
     pub(crate) fw_cfg: Vec<(&'static str, PathBuf)>,
 }
@@ -69,11 +71,13 @@ impl Payload {
         let images = Images::build(&options.svsm_features)?;
         let igvm = folder.file("svsm.igvm");
         pack(&images, guest, &options.command_line, &igvm)?;
+        let digest = measure(&images, &igvm)?;
         let symbols = folder.write("symbols", symbols::of_file(&images.svsm)?.as_bytes())?;
         let command_line = folder.write("cmdline", options.command_line.as_bytes())?;
         Ok(Self {
             emulator: images.emulator,
             igvm,
+            digest,
             fw_cfg: vec![
                 ("kernel", guest.kernel.clone()),
                 ("initrd", guest.initrd.clone()),
@@ -106,4 +110,17 @@ fn pack(images: &Images, guest: &GuestFiles, command_line: &str, igvm: &Path) ->
             .arg("--output")
             .arg(igvm),
     )
+}
+
+/// What igvmbuilder measures; the emulator, and a secure processor, must measure the same.
+fn measure(images: &Images, igvm: &Path) -> Result<String> {
+    let doing = || "measure the IGVM file".to_owned();
+    let output = Command::new(&images.igvmbuilder).arg("measure").arg(igvm).output();
+    let output = output.context(doing)?;
+    let digest = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if !output.status.success() || digest.is_empty() {
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Failure::new(format!("{}: {complaint}", doing())));
+    }
+    Ok(digest)
 }

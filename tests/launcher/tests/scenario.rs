@@ -42,6 +42,12 @@ fn boots_with(cpus: u8) {
     let options = Options { cpus, ..Options::default() };
     let mut machine = Machine::boot(&options).expect("the guest comes up");
 
+    // What was measured at launch is what igvmbuilder said would be.
+    let digest = machine.launch_digest().expect("an IGVM file was measured").to_owned();
+    assert_eq!(digest.len(), 96, "SHA-384: {digest}");
+    let launches = machine.log().find("machine-json: {\"kind\":\"launch\"").expect("the log");
+    assert_eq!(launches, [format!(r#"machine-json: {{"kind":"launch","digest":"{digest}"}}"#)]);
+
     let count = machine.check("nproc").expect("it runs");
     assert_eq!(count.trim(), cpus.to_string());
     let messages = machine.check("dmesg").expect("it runs");
