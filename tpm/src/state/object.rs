@@ -128,7 +128,6 @@ pub struct Sequence {
 
 /// What a transient handle names.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "slots are set aside from the start")]
 pub enum Transient {
     /// An object.
     Object(Object),

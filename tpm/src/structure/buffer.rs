@@ -145,7 +145,8 @@ mod tests {
         let mut reader = Reader::new(&[0, 2, 1]);
         assert_eq!(Buffer::<2>::unmarshal(&mut reader), Err(ResponseCode::INSUFFICIENT));
         assert_eq!(Buffer::<2>::zeroed(3), Err(ResponseCode::SIZE));
-        assert_eq!(Buffer::<2>::EMPTY.append(&[1, 2, 3]), Err(ResponseCode::SIZE));
+        let mut buffer = Buffer::<2>::EMPTY;
+        assert_eq!(buffer.append(&[1, 2, 3]), Err(ResponseCode::SIZE));
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn flushes_what_is_loaded_and_nothing_else() {
         let mut machine = Machine::started();
-        let mut flush =
+        let flush =
             |machine: &mut Machine, handle: u32| machine.command(0x165, &handle.to_be_bytes());
         let missing = Err(ResponseCode::HANDLE.in_parameter(1));
         assert_eq!(flush(&mut machine, 0x8000_0000), missing);
