@@ -243,11 +243,15 @@ impl<'a> Rmp<'a> {
         }
     }
 
+    /// The entries of a range; none if any frame is beyond the table.
+    fn range(&mut self, first_frame: u64, frames: u64) -> &mut [Entry] {
+        let first = index(first_frame);
+        self.entries.get_mut(first..first.saturating_add(index(frames))).unwrap_or_default()
+    }
+
     /// Marks a range as guest memory, not assigned.
     pub fn add_memory(&mut self, first_frame: u64, frames: u64) {
-        for frame in first_frame..first_frame.saturating_add(frames) {
-            self.update(frame, |entry| *entry = Entry::default().with(Flags::MEMORY));
-        }
+        self.range(first_frame, frames).fill(Entry::EMPTY.with(Flags::MEMORY));
     }
 
     /// What the secure processor does with a page of the IGVM file: assigned, validated, all
@@ -291,17 +295,22 @@ impl<'a> Rmp<'a> {
     /// All 512 frames around `frame` have the same entry: one large nested mapping will do.
     #[must_use]
     pub fn is_uniform_around(&self, frame: u64) -> bool {
-        let first = frame & !(FRAMES_IN_LARGE - 1);
-        let model = self.entry(first).without(Flags::LARGE);
-        (first..first + FRAMES_IN_LARGE).all(|f| self.entry(f).without(Flags::LARGE) == model)
+        let first = index(frame & !(FRAMES_IN_LARGE - 1));
+        let Some(entries) = self.entries.get(first..first + index(FRAMES_IN_LARGE)) else {
+            return false;
+        };
+        let Some(model) = entries.first().map(|entry| entry.without(Flags::LARGE)) else {
+            return false;
+        };
+        entries.iter().all(|entry| entry.without(Flags::LARGE) == model)
     }
 
     /// Splits the 2 MiB entry around a frame, as a hypervisor does with PSMASH.
     fn smash(&mut self, frame: u64) {
         if self.entry(frame).is_large() {
             let first = frame & !(FRAMES_IN_LARGE - 1);
-            for f in first..first + FRAMES_IN_LARGE {
-                self.update(f, |entry| entry.set(Flags::LARGE, false));
+            for entry in self.range(first, FRAMES_IN_LARGE) {
+                entry.set(Flags::LARGE, false);
             }
         }
     }
@@ -322,32 +331,30 @@ impl<'a> Rmp<'a> {
         if large && !first_frame.is_multiple_of(FRAMES_IN_LARGE) {
             return Err(first_frame);
         }
-        let range = first_frame..first_frame + frames;
-        if let Some(frame) = range.clone().find(|&f| {
-            let entry = self.entry(f);
-            !entry.is_memory() || entry.is_in_use()
-        }) {
-            return Err(frame);
-        }
-        let all_shared = range.clone().all(|f| !self.entry(f).is_assigned());
-        let make_large = private && large && all_shared;
         if !large {
             self.smash(first_frame);
         }
+        let entries = self.range(first_frame, frames);
+        if entries.is_empty() {
+            return Err(first_frame);
+        }
+        let refuses = |entry: &Entry| !entry.is_memory() || entry.is_in_use();
+        if let Some(position) = entries.iter().position(refuses) {
+            return Err(first_frame + position as u64);
+        }
+        let mut wanted = Entry::EMPTY.with(Flags::MEMORY);
+        if private {
+            let all_shared = entries.iter().all(|entry| !entry.is_assigned());
+            wanted = wanted.with(Flags::ASSIGNED).with_permissions(Vmpl::Vmpl0, Permissions::all());
+            wanted.set(Flags::LARGE, large && all_shared);
+        }
         let mut changed = false;
-        for frame in range {
-            if self.entry(frame).is_assigned() == private {
-                continue;
+        for (frame, entry) in (first_frame..).zip(entries) {
+            if entry.is_assigned() != private {
+                changed = true;
+                *entry = wanted;
+                scramble(frame);
             }
-            changed = true;
-            let mut entry = Entry::default().with(Flags::MEMORY);
-            if private {
-                entry =
-                    entry.with(Flags::ASSIGNED).with_permissions(Vmpl::Vmpl0, Permissions::all());
-                entry.set(Flags::LARGE, make_large);
-            }
-            self.update(frame, |slot| *slot = entry);
-            scramble(frame);
         }
         Ok(changed.then_some(Change { first_frame, frames, rights_lost: true }))
     }
@@ -381,8 +388,8 @@ impl<'a> Rmp<'a> {
             return Ok((Done { outcome: Outcome::Success, change: None }, true));
         }
         let frames = if large { FRAMES_IN_LARGE } else { 1 };
-        for f in frame..frame + frames {
-            self.update(f, |entry| entry.set(Flags::VALIDATED, validate));
+        for entry in self.range(frame, frames) {
+            entry.set(Flags::VALIDATED, validate);
         }
         let change = Change { first_frame: frame, frames, rights_lost: !validate };
         Ok((Done { outcome: Outcome::Success, change: Some(change) }, false))
@@ -431,18 +438,15 @@ impl<'a> Rmp<'a> {
         }
         let frames = if large { FRAMES_IN_LARGE } else { 1 };
         let mut rights_lost = false;
-        for f in frame..frame + frames {
-            self.update(f, |entry| {
-                let before = *entry;
-                *entry = entry.with_permissions(target, permissions);
-                // Only VMPL0 decides what is a VMSA; below it the bit in RDX was refused above.
-                if caller == Vmpl::Vmpl0 {
-                    entry.set(Flags::VMSA, vmsa);
-                }
-                rights_lost |= before.permissions(target) != permissions
-                    && !permissions.contains(before.permissions(target))
-                    || entry.is_vmsa() && !before.is_vmsa();
-            });
+        for entry in self.range(frame, frames) {
+            let before = *entry;
+            *entry = entry.with_permissions(target, permissions);
+            // Only VMPL0 decides what is a VMSA; below it the bit in RDX was refused above.
+            if caller == Vmpl::Vmpl0 {
+                entry.set(Flags::VMSA, vmsa);
+            }
+            rights_lost |= !permissions.contains(before.permissions(target))
+                || entry.is_vmsa() && !before.is_vmsa();
         }
         let change = Change { first_frame: frame, frames, rights_lost };
         Ok(Done { outcome: Outcome::Success, change: Some(change) })
