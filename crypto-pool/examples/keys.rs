@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPU time of key generation: `cargo run --release --example keys -p crypto-pool [count]`.
+//! CPU time of key generation, with the `rsa` crate for comparison:
+//! `cargo run --release --example keys -p crypto-pool [count]`.
 
 use std::time::Duration;
 
@@ -29,29 +30,59 @@ fn cpu_time() -> Duration {
     Duration::from_nanos(nanoseconds.expect("a number"))
 }
 
+impl rand_core::TryRng for Hashed {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.fill(bytes).expect("there is always another counter");
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Hashed {}
+
+/// Makes `rounds` keys and prints how long that took.
+fn measure(name: &str, bits: u16, rounds: u64, mut make: impl FnMut(u64)) {
+    let mut times: Vec<Duration> = (0..rounds)
+        .map(|round| {
+            let begin = cpu_time();
+            make(round);
+            cpu_time() - begin
+        })
+        .collect();
+    times.sort_unstable();
+    let mean = times.iter().sum::<Duration>() / u32::try_from(rounds).expect("a count");
+    let at = |percent: usize| times[times.len() * percent / 100];
+    println!("{name} RSA-{bits}: mean {mean:?}, p50 {:?}, p95 {:?}", at(50), at(95));
+}
+
+fn search(bits: u16, backend: Backend, round: u64) {
+    let (mut draws, mut witnesses) = (Hashed(round << 32), Hashed(round << 48));
+    let mut search = KeySearch::new(KeyKind::usual(bits), backend).expect("a usual kind");
+    while search.step(2000, &mut draws, &mut witnesses).expect("randomness").is_none() {}
+}
+
 fn main() {
     let count: u64 = std::env::args().nth(1).map_or(50, |text| text.parse().expect("a count"));
-    for (name, backend) in [("portable", Backend::portable()), ("detected", Backend::detect())] {
-        for bits in [2048, 3072, 4096] {
-            let rounds = if bits == 2048 { count } else { count.div_ceil(5) };
-            let mut times: Vec<Duration> = (0..rounds)
-                .map(|round| {
-                    let (mut draws, mut witnesses) = (Hashed(round << 32), Hashed(round << 48));
-                    let kind = KeyKind::usual(bits);
-                    let mut search = KeySearch::new(kind, backend).expect("a usual kind");
-                    let begin = cpu_time();
-                    while search
-                        .step(2000, &mut draws, &mut witnesses)
-                        .expect("randomness")
-                        .is_none()
-                    {}
-                    cpu_time() - begin
-                })
-                .collect();
-            times.sort_unstable();
-            let mean = times.iter().sum::<Duration>() / u32::try_from(rounds).expect("a count");
-            let at = |percent: usize| times[times.len() * percent / 100];
-            println!("{name} RSA-{bits}: mean {mean:?}, p50 {:?}, p95 {:?}", at(50), at(95));
-        }
+    for bits in [2048, 3072, 4096] {
+        let rounds = if bits == 2048 { count } else { count.div_ceil(5) };
+        measure("detected", bits, rounds, |round| search(bits, Backend::detect(), round));
+        measure("portable", bits, rounds, |round| search(bits, Backend::portable(), round));
+        measure("rsa crate", bits, rounds, |round| {
+            let mut random = Hashed(round << 32);
+            rsa::RsaPrivateKey::new(&mut random, usize::from(bits)).expect("a key");
+        });
     }
 }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! CPU time of an RSA private operation: `cargo run --release --example private -p crypto-pool`.
+//! Blinded and checked in all cases: the TPM engine's with its own and with this crate's
+//! exponentiation, and that of the `rsa` crate.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use crypto_pool::arithmetic::{Backend, public_power, secret_power};
+use rsa::BoxedUint;
+use tpm::crypto::CryptoError;
+use tpm::crypto::drbg::CtrDrbg;
+use tpm::crypto::rsa::{ModularPower, Portable, RsaPrivateKey, generate_prime_pair};
+
+struct Fast(Backend);
+
+impl ModularPower for Fast {
+    fn secret(
+        &self,
+        base: &[u64],
+        exponent: &[u64],
+        modulus: &[u64],
+        result: &mut [u64],
+    ) -> Result<(), CryptoError> {
+        secret_power(self.0, base, exponent, modulus, result).map_err(|_| CryptoError::Size)
+    }
+
+    fn public(
+        &self,
+        base: &[u64],
+        exponent: u32,
+        modulus: &[u64],
+        result: &mut [u64],
+    ) -> Result<(), CryptoError> {
+        public_power(self.0, base, exponent, modulus, result).map_err(|_| CryptoError::Size)
+    }
+}
+
+/// The engine's generator for the `rsa` crate.
+struct Drbg(CtrDrbg);
+
+impl rand_core::TryRng for Drbg {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        tpm::crypto::Random::fill(&mut self.0, bytes).expect("requests enough");
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Drbg {}
+
+/// Time that this thread was on a processor; the wall's says more about other programs.
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
+    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
+}
+
+fn measure(count: u32, mut operation: impl FnMut()) -> Duration {
+    operation();
+    let begin = cpu_time();
+    for _ in 0..count {
+        operation();
+    }
+    (cpu_time() - begin) / count
+}
+
+fn main() {
+    let fast = Fast(Backend::detect());
+    let (mut draws, mut random) = (CtrDrbg::from_seed(&[1; 48]), CtrDrbg::from_seed(&[2; 48]));
+    for size in [256, 384, 512] {
+        let mut key =
+            generate_prime_pair(size, 65537, &fast, &mut draws, &mut random).expect("a key");
+        let input = vec![0x5a; size];
+        let count = 200;
+        let [portable, detected] = [&Portable as &dyn ModularPower, &fast].map(|power| {
+            measure(count, || {
+                black_box(key.apply(power, &mut random, &input).expect("a result"));
+            })
+        });
+        let load = measure(count, || {
+            black_box(RsaPrivateKey::from_prime(key.public(), key.prime()).expect("a key"));
+        });
+        let peer = peer(&key);
+        let mut generator = Drbg(CtrDrbg::from_seed(&[3; 48]));
+        let other = measure(count, || {
+            let padding = rsa::Pkcs1v15Sign::new_unprefixed();
+            black_box(peer.sign_with_rng(&mut generator, padding, &input[..32]).expect("a result"));
+        });
+        println!(
+            "RSA-{}: portable {portable:?}, detected {detected:?}, rsa crate {other:?}; load {load:?}",
+            8 * size
+        );
+    }
+}
+
+/// The same key for the `rsa` crate.
+fn peer(key: &RsaPrivateKey) -> rsa::RsaPrivateKey {
+    let bits = u32::try_from(8 * key.public().size()).expect("a length");
+    let number = |bytes: &[u8]| BoxedUint::from_be_slice(bytes, bits).expect("a number");
+    let (modulus, p) = (number(key.public().modulus()), number(key.prime()));
+    let q = modulus.wrapping_div(&p.clone().into_nz().expect("not zero"));
+    rsa::RsaPrivateKey::from_p_q(p, q, BoxedUint::from(65537u64)).expect("a key")
+}
