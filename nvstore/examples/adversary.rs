@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Recovers changed, forged and replayed disk images until a given number is reached, on two threads.
+//! Recovers changed, forged and replayed disk images until a given number is reached, on two
+//! threads.
 //!
-//! `cargo run --release -p nvstore --example adversary -- COUNT [SEED]`. A broken promise panics, and the
-//! panic names the thread's seed; otherwise the table says how the recoveries ended.
+//! `cargo run --release -p nvstore --example adversary -- COUNT [SEED]`. A broken promise panics,
+//! and the panic names the thread's seed; otherwise the table says how the recoveries ended.
 
 use std::time::Instant;
 

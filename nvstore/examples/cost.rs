@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What commits and openings cost on a disk in memory: `cargo run --release -p nvstore --example cost`.
+//! What commits and openings cost on a disk in memory: `cargo run --release -p nvstore --example
+//! cost`.
 //!
 //! The state is a TPM's: 24 records of 1500 bytes. Every commit changes one record of 64 bytes.
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Freshness: the root that stands for a store's whole history, and the anchor that remembers it.
 //!
-//! A disk under a host's control can be replaced by any earlier copy of itself. No cryptography on the
-//! disk alone can tell, so the store makes a rollback *evident* instead: the [`FreshnessRoot`] goes
-//! into attestation, or is compared with an [`Anchor`] outside the host's reach. `docs/nvstore.md`
-//! states what is promised in each mode.
+//! A disk under a host's control can be replaced by any earlier copy of itself. No cryptography on
+//! the disk alone can tell, so the store makes a rollback *evident* instead: the [`FreshnessRoot`]
+//! goes into attestation, or is compared with an [`Anchor`] outside the host's reach.
+//! `docs/nvstore.md` states what is promised in each mode.
 
 /// The state of a store's history in 48 bytes.
 ///
@@ -48,7 +48,8 @@ impl FreshnessRoot {
     }
 }
 
-/// A small memory that the host can't wind back: a monotonic counter, or a witness over the network.
+/// A small memory that the host can't wind back: a monotonic counter, or a witness over the
+/// network.
 ///
 /// The store advances it after a commit is durable and before the commit is acknowledged, so that
 /// the disk is at most one step ahead of the anchor, and never behind.

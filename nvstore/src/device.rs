@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The block device under the store, and what is assumed of it.
 //!
-//! Next to nothing is assumed. Until [`BlockDevice::flush`] returns, each block that was written may
-//! hold, after a loss of power, its old bytes, its new bytes or any mixture of the two, independently
-//! of every other block. Once `flush` has returned, what was written before it stays. A write never
-//! changes a block outside its range. Blocks that were read are an allegation of the host: the store
-//! copies them once into its own memory and authenticates them there.
+//! Next to nothing is assumed. Until [`BlockDevice::flush`] returns, each block that was written
+//! may hold, after a loss of power, its old bytes, its new bytes or any mixture of the two,
+//! independently of every other block. Once `flush` has returned, what was written before it stays.
+//! A write never changes a block outside its range. Blocks that were read are an allegation of the
+//! host: the store copies them once into its own memory and authenticates them there.
 
 /// A disk made of equal blocks.
 pub trait BlockDevice {

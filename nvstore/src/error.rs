@@ -7,8 +7,8 @@ use crate::device::DeviceError;
 /// A failure of the store.
 ///
 /// Every error from examining and recovering a disk comes before the first write: the disk is as it
-/// was. The exceptions are [`Error::Device`] and [`Error::Anchor`], which may also arise while a new
-/// epoch is opened; then the disk recovers to the same records as before.
+/// was. The exceptions are [`Error::Device`] and [`Error::Anchor`], which may also arise while a
+/// new epoch is opened; then the disk recovers to the same records as before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The device failed to read, write or flush.
@@ -33,8 +33,8 @@ pub enum Error {
         /// What the disk holds; nothing when it holds no store.
         found: Option<FreshnessRoot>,
     },
-    /// The anchor is further behind the disk than any loss of power explains: it was wound back, or the
-    /// disk is another store's.
+    /// The anchor is further behind the disk than any loss of power explains: it was wound back, or
+    /// the disk is another store's.
     AnchorBehind {
         /// What the anchor remembers.
         anchored: FreshnessRoot,

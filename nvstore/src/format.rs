@@ -8,8 +8,9 @@
 //! 3 generation 1       marker    0         header 1  header 1  0
 //! 4 generation 2       header 2  header 2  header 1  header 1  0          the store exists
 //! ```
-//! A flush lies between the steps. Whatever shows step 1, 2 or 3, with any part of the step's own write
-//! missing, holds nothing that anyone was promised and may be formatted again; nothing else may.
+//! A flush lies between the steps. Whatever shows step 1, 2 or 3, with any part of the step's own
+//! write missing, holds nothing that anyone was promised and may be formatted again; nothing else
+//! may.
 
 use rand_core::TryCryptoRng;
 

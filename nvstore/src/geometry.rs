@@ -32,8 +32,8 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// What a TPM needs, on a disk with blocks of `block_bytes` bytes: 128 KiB of records, 36 KiB in
-    /// a transaction, 1 MiB of log. The disk must have 1.3 MiB.
+    /// What a TPM needs, on a disk with blocks of `block_bytes` bytes: 128 KiB of records, 36 KiB
+    /// in a transaction, 1 MiB of log. The disk must have 1.3 MiB.
     #[must_use]
     pub fn for_tpm(block_bytes: usize) -> Self {
         let log_blocks = if block_bytes == UNIT_BYTES { 256 } else { 2048 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checkpoint headers: the root of everything on the disk. `docs/nvstore-format.md`, "Header".
 //!
-//! A header comes in twins so that one can be rewritten in place (see `Store::rewrap`) while the other
-//! is intact. Twins of a generation differ at most in the wrapped key.
+//! A header comes in twins so that one can be rewritten in place (see `Store::rewrap`) while the
+//! other is intact. Twins of a generation differ at most in the wrapped key.
 
 use crate::anchor::FreshnessRoot;
 use crate::error::{Error, Invariant};

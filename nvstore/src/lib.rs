@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An encrypted, authenticated, crash-consistent store of small named records on a disk that belongs to
-//! an adversary.
+//! An encrypted, authenticated, crash-consistent store of small named records on a disk that
+//! belongs to an adversary.
 //!
 //! The whole state lives in memory and on the disk as a checkpoint and a log of commits after it:
 //!
@@ -19,8 +19,8 @@
 //! └───────────────────────────────┴─────┘      └────────┴────────────────────────────────┴─────┘
 //! ```
 //!
-//! A commit seals its changes into one record, writes it after the last one and flushes. When half of
-//! the ring is in use, the state is copied, and written step by step to the area that isn't in
+//! A commit seals its changes into one record, writes it after the last one and flushes. When half
+//! of the ring is in use, the state is copied, and written step by step to the area that isn't in
 //! use; its header then takes over and the ring behind it is free:
 //!
 //! ```text
@@ -35,8 +35,8 @@
 //! No block that holds promised data is ever overwritten, so torn and reordered writes cost nothing
 //! but the commit that was in flight. Each opening begins a new epoch with a fresh boot nonce, from
 //! which its keys derive, and a new checkpoint that makes the nonce durable. Each record's tag
-//! covers the digest of all history before it: records can't be moved, dropped or spliced.
-//! What an adversary can still do is to go back to an earlier disk as a whole; [`FreshnessRoot`] and
+//! covers the digest of all history before it: records can't be moved, dropped or spliced. What an
+//! adversary can still do is to go back to an earlier disk as a whole; [`FreshnessRoot`] and
 //! [`Anchor`] are there to make that evident.
 //!
 //! ```

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Log records: one commit each, sealed and bound to its predecessor. `docs/nvstore-format.md`, "Log
-//! record".
+//! Log records: one commit each, sealed and bound to its predecessor. `docs/nvstore-format.md`,
+//! "Log record".
 
 use crate::error::{Error, Invariant};
 use crate::geometry::Geometry;
@@ -27,8 +27,8 @@ pub(crate) struct RecordHeader {
 }
 
 impl RecordHeader {
-    /// Reads the front of a block. `None` for whatever isn't a record's first block, and for a mixture
-    /// of two that a torn write left: its sequence would mean nothing.
+    /// Reads the front of a block. `None` for whatever isn't a record's first block, and for a
+    /// mixture of two that a torn write left: its sequence would mean nothing.
     pub(crate) fn parse(block: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(block);
         if reader.array::<4>()? != MAGIC || reader.u16()? != crate::FORMAT_VERSION {
@@ -71,7 +71,8 @@ impl RecordHeader {
     }
 }
 
-/// Fills `record`, whole blocks, with a sealed record of `changes`, and gives the chain digest after it.
+/// Fills `record`, whole blocks, with a sealed record of `changes`, and gives the chain digest
+/// after it.
 pub(crate) fn seal(
     record: &mut [u8],
     header: RecordHeader,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From a disk that nobody vouches for to an open store, by way of types: what wasn't recovered can't
-//! be used.
+//! From a disk that nobody vouches for to an open store, by way of types: what wasn't recovered
+//! can't be used.
 //!
 //! Recovery reads and decides before it writes. It takes the newest authentic checkpoint, replays
 //! the log from there to the first record that isn't its predecessor's authentic successor, looks
@@ -49,8 +49,8 @@ impl<D: BlockDevice> Unrecovered<D> {
         Self { device }
     }
 
-    /// Looks at the disk without changing it. `capacity` is what it would be formatted with if it turns
-    /// out to be empty; a formatted disk has its own.
+    /// Looks at the disk without changing it. `capacity` is what it would be formatted with if it
+    /// turns out to be empty; a formatted disk has its own.
     ///
     /// # Errors
     /// [`Error::Foreign`] when the disk holds something else; [`Error::Geometry`] or
@@ -264,8 +264,8 @@ impl Replay<'_> {
         Ok(Some((header, record)))
     }
 
-    /// Searches the free part of the log for a record that comes after the end, and says whether the
-    /// end looks like a commit that was not completed.
+    /// Searches the free part of the log for a record that comes after the end, and says whether
+    /// the end looks like a commit that was not completed.
     fn look_beyond<D: BlockDevice>(&self, volume: &mut Volume<D>) -> Result<bool, Error> {
         let geometry = self.header.geometry;
         let block_bytes = geometry.block_bytes();
@@ -305,8 +305,9 @@ impl Replay<'_> {
     }
 }
 
-/// Compares what was recovered with the anchor. The disk may be one step ahead: that step was durable
-/// and not yet anchored when the power went. It is anchored now, before anything follows it.
+/// Compares what was recovered with the anchor. The disk may be one step ahead: that step was
+/// durable and not yet anchored when the power went. It is anchored now, before anything follows
+/// it.
 fn check_freshness<A: Anchor>(
     anchor: &mut A,
     found: &FreshnessRoot,

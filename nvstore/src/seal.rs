@@ -2,15 +2,15 @@
 //! Keys and seals: AES-256-GCM (NIST SP 800-38D), HKDF-SHA-256 (RFC 5869), HMAC-SHA-256 (RFC 2104).
 //!
 //! ```text
-//! master key ──salt of the wrap──► wrapping key ──unwraps──► store key
-//!                                                             ├─► header key (HMAC)
-//!                                 boot nonce of the epoch ────┼─► log key           nonce: sequence
-//!                                 … and checkpoint generation ┴─► checkpoint key    nonce: unit index
+//! master key ──salt──► wrapping key ──unwraps──► store key
+//!                                                 ├─► header key (HMAC)
+//!                                   boot nonce ───┼─► log key           nonce: sequence
+//!                               … and generation ─┴─► checkpoint key    nonce: index of the unit
 //! ```
-//! A key that seals is never used with the same nonce twice: the boot nonce is drawn afresh for each
-//! opening, and within an opening sequence and generation only grow, since the first failure to
-//! write stops the store. A host that winds the disk back therefore gains no second message under
-//! a nonce.
+//! A key that seals is never used with the same nonce twice: the boot nonce is drawn afresh for
+//! each opening, and within an opening sequence and generation only grow, since the first failure
+//! to write stops the store. A host that winds the disk back therefore gains no second message
+//! under a nonce.
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, Tag};

@@ -43,15 +43,15 @@ impl<'s, D: BlockDevice, A: Anchor> Transaction<'s, D, A> {
         }
     }
 
-    /// Makes all changes, durably and atomically: when this returns they survive a loss of power, and
-    /// before that either none or all of them do.
+    /// Makes all changes, durably and atomically: when this returns they survive a loss of power,
+    /// and before that either none or all of them do.
     ///
     /// Costs one write of consecutive blocks and one flush; while the log is being compacted,
     /// another write of 4 KiB as a rule.
     ///
     /// # Errors
-    /// [`Error::Capacity`] changes nothing. Any other error stops the store, and whether the changes
-    /// are on the disk is known only to the next recovery.
+    /// [`Error::Capacity`] changes nothing. Any other error stops the store, and whether the
+    /// changes are on the disk is known only to the next recovery.
     pub fn commit(self) -> Result<FreshnessRoot, Error> {
         self.store.commit()
     }

@@ -68,7 +68,8 @@ fn rotation_encrypts_everything_again() {
     check(&disk, 2);
 }
 
-/// Every prefix of the blocks that a change of keys writes, the last one torn: one of the two keys opens.
+/// Every prefix of the blocks that a change of keys writes, the last one torn: one of the two keys
+/// opens.
 #[test]
 fn an_interrupted_change_of_keys_leaves_a_key_that_opens() {
     for rotate in [false, true] {

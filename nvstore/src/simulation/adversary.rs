@@ -20,7 +20,8 @@ use crate::{Anchored, Error, Evidence, Examined, FreshnessRoot, Unrecovered};
 pub struct Outcomes {
     /// A state that the store had been in.
     pub opened: u64,
-    /// Of these, an earlier state than the last: a rollback that only an anchor or attestation shows.
+    /// Of these, an earlier state than the last: a rollback that only an anchor or attestation
+    /// shows.
     pub opened_earlier: u64,
     /// An empty disk.
     pub unformatted: u64,

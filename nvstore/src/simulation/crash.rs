@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Loss of power at every point: every cut, every legal subset of the writes that were not flushed (up
-//! to a bound), torn blocks, and cuts within the recovery that follows.
+//! Loss of power at every point: every cut, every legal subset of the writes that were not flushed
+//! (up to a bound), torn blocks, and cuts within the recovery that follows.
 
 use std::rc::Rc;
 use std::vec::Vec;
@@ -56,7 +56,8 @@ struct History {
 /// Runs a workload of `commits` transactions, with openings in between, and cuts it everywhere.
 ///
 /// # Panics
-/// When a recovery yields anything but the state after a prefix that contains every promised commit.
+/// When a recovery yields anything but the state after a prefix that contains every promised
+/// commit.
 #[must_use]
 pub fn explore(shape: Shape, seed: u64, commits: usize, bounds: Bounds) -> Report {
     let history = record(shape, seed, commits);
@@ -267,7 +268,8 @@ impl Explorer<'_> {
     }
 }
 
-/// Which of `count` writes reached the disk: all possibilities, or a sample when there are too many.
+/// Which of `count` writes reached the disk: all possibilities, or a sample when there are too
+/// many.
 fn subsets(count: usize, bounds: Bounds, random: &mut SimulatedRandom) -> Vec<Vec<bool>> {
     if count <= bounds.all_subsets_of {
         let all = 0..1_usize << count;

@@ -77,8 +77,8 @@ impl SimulatedDisk {
         self
     }
 
-    /// Fails from the operation after the next `countdown` ones on. The first write that fails leaves
-    /// its blocks in any mixture of old and new.
+    /// Fails from the operation after the next `countdown` ones on. The first write that fails
+    /// leaves its blocks in any mixture of old and new.
     #[must_use]
     pub fn failing_after(mut self, countdown: u64, seed: u64) -> Self {
         self.fault = Some(Fault { countdown, random: SimulatedRandom::new(seed) });

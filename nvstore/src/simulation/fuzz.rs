@@ -56,8 +56,9 @@ pub fn arbitrary_image(bytes: &[u8]) {
     }
 }
 
-/// A store and the map that it should be, driven by bytes: transactions, openings, compaction, change
-/// of keys, a disk that fails, and a host that winds it back. No nonce may repeat in all of that.
+/// A store and the map that it should be, driven by bytes: transactions, openings, compaction,
+/// change of keys, a disk that fails, and a host that winds it back. No nonce may repeat in all of
+/// that.
 ///
 /// # Panics
 /// When the store breaks a promise.
@@ -239,8 +240,8 @@ impl Run {
         Ok(())
     }
 
-    /// Looks at what a session left, without a failing disk: the last promised state, or the one that
-    /// was in the making. Takes note of which, and of the key.
+    /// Looks at what a session left, without a failing disk: the last promised state, or the one
+    /// that was in the making. Takes note of which, and of the key.
     fn settle(&mut self, in_doubt: &Changes) {
         let next = after(&self.model, in_doubt);
         let found = self.recovered(self.next_key).or_else(|error| {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A simulated world for the store: disks that lose power, fail and lie, and the harnesses over them.
+//! A simulated world for the store: disks that lose power, fail and lie, and the harnesses over
+//! them.
 //!
 //! Everything is a deterministic function of a seed. The harnesses panic when the store breaks a
 //! promise; unit tests, the `adversary` example and the fuzz targets are thin wrappers over them.
