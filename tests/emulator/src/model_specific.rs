@@ -75,6 +75,7 @@ pub(crate) fn write(msr: u32, value: u64) -> Option<()> {
         | MACHINE_CHECK_STATUS
         | MACHINE_CHECK_CONTROL
         | HARDWARE_CONFIGURATION
+        | NORTH_BRIDGE_CONFIGURATION
         | FLOATING_POINT_CONFIGURATION
         | DECODE_CONFIGURATION
         | LOAD_STORE_CONFIGURATION

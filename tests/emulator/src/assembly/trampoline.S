@@ -25,6 +25,7 @@ trampoline_start:
   ljmpl $8, $(TRAMPOLINE + trampoline_64 - trampoline_start)
 .code64
 trampoline_64:
+  lgdt boot_gdtr                # this page becomes the guest's, and IRET reads the GDT
   mov $0x10, %eax
   mov %eax, %ds
   mov %eax, %es
