@@ -416,6 +416,15 @@ mod tests {
         assert_eq!(Digest::filled(HashAlgorithm::Sha256, 3).truncated(4).as_bytes(), [3; 4]);
     }
 
+    #[test]
+    fn nist_vectors() {
+        for record in crate::crypto::vectors::records(include_str!("vectors/nist_hash.txt")) {
+            let id = u16::from_str_radix(record.text("hash"), 16).unwrap();
+            let digest = HashAlgorithm::from_id(id).unwrap().digest(&[&record.bytes("message")]);
+            assert_eq!(digest.as_bytes(), record.bytes("digest"));
+        }
+    }
+
     /// The message "abc": FIPS 180-4 and FIPS 202 examples, GB/T 32905 annex A.
     #[test]
     fn published_digests_of_abc() {

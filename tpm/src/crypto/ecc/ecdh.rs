@@ -42,6 +42,23 @@ mod tests {
         }
     }
 
+    /// The file tells keys that were changed, points off the curve, and wrong results.
+    #[test]
+    fn nist_vectors() {
+        use crate::crypto::ecc::public_point;
+        for record in records(include_str!("../vectors/nist_ecdh.txt")) {
+            let curve = EccCurve::from_id(u16::from_str_radix(record.text("curve"), 16).unwrap());
+            let curve = curve.unwrap();
+            let number = |name| EccParameter::new(curve, &record.bytes(name)).unwrap();
+            let (factor, own_x, own_y) = (number("d"), number("ownX"), number("ownY"));
+            let shared = multiply(curve, &factor, &EccPoint { x: number("x"), y: number("y") });
+            let own_key_is_right =
+                public_point(curve, &factor) == Ok(EccPoint { x: own_x, y: own_y });
+            let valid = own_key_is_right && shared.is_ok_and(|shared| shared.x == number("z"));
+            assert_eq!(valid, record.text("valid") == "yes");
+        }
+    }
+
     #[test]
     fn vectors() {
         for record in records(include_str!("../vectors/ecdh.txt")) {

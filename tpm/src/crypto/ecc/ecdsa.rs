@@ -144,7 +144,9 @@ mod tests {
 
     #[test]
     fn vectors() {
-        for record in records(include_str!("../vectors/ecdsa.txt")) {
+        let nist = records(include_str!("../vectors/nist_ecdsa.txt"));
+        let own = records(include_str!("../vectors/ecdsa.txt"));
+        for record in nist.into_iter().chain(own) {
             let id = u16::from_str_radix(record.text("curve"), 16).unwrap();
             let curve = EccCurve::from_id(id).unwrap();
             let public = EccPoint::new(curve, &record.bytes("x"), &record.bytes("y")).unwrap();

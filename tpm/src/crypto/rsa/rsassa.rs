@@ -153,6 +153,19 @@ mod tests {
     }
 
     #[test]
+    fn nist_vectors() {
+        for record in records(include_str!("../vectors/nist_rsassa.txt")) {
+            let id = u16::from_str_radix(record.text("hash"), 16).unwrap();
+            let algorithm = HashAlgorithm::from_id(id).unwrap();
+            let exponent = u32::try_from(record.number("exponent")).unwrap();
+            let key = RsaPublicKey::new(&record.bytes("n"), exponent).unwrap();
+            let (digest, signature) = (record.bytes("digest"), record.bytes("signature"));
+            let result = rsassa_verify(&key, &Portable, algorithm, &digest, &signature);
+            assert_eq!(result.is_ok(), record.text("valid") == "yes");
+        }
+    }
+
+    #[test]
     fn vectors() {
         for record in records(include_str!("../vectors/rsassa.txt")) {
             let id = u16::from_str_radix(record.text("hash"), 16).unwrap();
