@@ -12,37 +12,77 @@ use snp_abi::ghcb::PortSize;
 const PORT_CHANNEL_2: u16 = 0x42;
 const PORT_COMMAND: u16 = 0x43;
 const PORT_CONTROL: u16 = 0x61;
-/// Channel 2, low then high byte, mode 0 (the output rises at the end of the count).
-const COMMAND_ONE_SHOT: u32 = 0xb0;
+/// Channel 2, low then high byte, mode 0: counts down once, then on from the top.
+const COMMAND_COUNT: u32 = 0xb0;
+/// Latch the count of channel 2.
+const COMMAND_LATCH: u32 = 0x80;
 const CONTROL_GATE: u32 = 1;
 const CONTROL_SPEAKER: u32 = 2;
-const CONTROL_OUTPUT: u32 = 1 << 5;
 const FREQUENCY_HZ: u64 = 1_193_182;
-/// About 10 ms.
-const COUNT: u32 = 11_932;
-/// Reads of the output before the timer counts as absent.
-const POLLS_MAX: usize = 20_000;
+/// Counts to wait for: about 5 ms, far from the 55 ms in which the counter goes round.
+const COUNTS: u16 = 6_000;
+/// Readings of the count before the timer counts as absent.
+const READINGS_MAX: usize = 5_000;
+/// Measurements, of which the most precise counts: this CPU may be held up in the middle of one.
+const MEASUREMENTS: usize = 4;
 
 /// Ticks of the time stamp counter in a second; `None` when there is no such timer.
 pub fn measure_tsc_hz() -> Option<u64> {
-    measure(&per_cpu::current().ghcb).ok().flatten()
+    let ghcb = &per_cpu::current().ghcb;
+    let control = ghcb.port_read(PORT_CONTROL, PortSize::Byte).ok()?;
+    let best = (0..MEASUREMENTS)
+        .filter_map(|_| measure(ghcb, control).ok().flatten())
+        .min_by_key(|measurement| measurement.uncertainty_permille);
+    ghcb.port_write(PORT_CONTROL, PortSize::Byte, control).ok()?;
+    best.map(|measurement| measurement.hz)
 }
 
-fn measure(ghcb: &Ghcb) -> Result<Option<u64>, GhcbError> {
+/// The count at some moment between two time stamps.
+struct Reading {
+    before: u64,
+    after: u64,
+    count: u16,
+}
+
+struct Measurement {
+    hz: u64,
+    uncertainty_permille: u64,
+}
+
+fn measure(ghcb: &Ghcb, control: u32) -> Result<Option<Measurement>, GhcbError> {
     let write = |port, value| ghcb.port_write(port, PortSize::Byte, value);
-    let control = ghcb.port_read(PORT_CONTROL, PortSize::Byte)?;
     write(PORT_CONTROL, control & !CONTROL_SPEAKER | CONTROL_GATE)?;
-    write(PORT_COMMAND, COMMAND_ONE_SHOT)?;
-    write(PORT_CHANNEL_2, COUNT & 0xff)?;
-    write(PORT_CHANNEL_2, COUNT >> 8)?;
-    let start = read_tsc();
-    let mut ticks = None;
-    for _ in 0..POLLS_MAX {
-        if ghcb.port_read(PORT_CONTROL, PortSize::Byte)? & CONTROL_OUTPUT != 0 {
-            ticks = Some(read_tsc().wrapping_sub(start));
-            break;
+    write(PORT_COMMAND, COMMAND_COUNT)?;
+    write(PORT_CHANNEL_2, 0xff)?;
+    write(PORT_CHANNEL_2, 0xff)?;
+    let first = read(ghcb)?;
+    for _ in 0..READINGS_MAX {
+        let last = read(ghcb)?;
+        let counts = first.count.wrapping_sub(last.count);
+        if counts >= COUNTS {
+            return Ok(evaluate(&first, &last, counts));
         }
     }
-    write(PORT_CONTROL, control)?;
-    Ok(ticks.and_then(|ticks| ticks.checked_mul(FREQUENCY_HZ)).map(|all| all / u64::from(COUNT)))
+    Ok(None)
+}
+
+fn read(ghcb: &Ghcb) -> Result<Reading, GhcbError> {
+    let before = read_tsc();
+    ghcb.port_write(PORT_COMMAND, PortSize::Byte, COMMAND_LATCH)?;
+    let after = read_tsc();
+    let low = ghcb.port_read(PORT_CHANNEL_2, PortSize::Byte)?;
+    let high = ghcb.port_read(PORT_CHANNEL_2, PortSize::Byte)?;
+    let count = u16::try_from(high << 8 | low).unwrap_or(0);
+    Ok(Reading { before, after, count })
+}
+
+fn evaluate(first: &Reading, last: &Reading, counts: u16) -> Option<Measurement> {
+    let middle = |reading: &Reading| reading.before / 2 + reading.after / 2;
+    let doubt = |reading: &Reading| reading.after.wrapping_sub(reading.before);
+    let ticks = middle(last).checked_sub(middle(first))?;
+    let uncertainty = doubt(first).checked_add(doubt(last))?.checked_mul(1000)?;
+    Some(Measurement {
+        hz: ticks.checked_mul(FREQUENCY_HZ)? / u64::from(counts),
+        uncertainty_permille: uncertainty.checked_div(ticks)?,
+    })
 }

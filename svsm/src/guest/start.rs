@@ -68,22 +68,25 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
     )
     .map_err(|error| failed("guest vCPU", &error))?;
     start_other_cpus(world)?;
-    let (free, lowest) = kernel_space::free_frames();
-    let heap = boot::heap_usage();
-    crate::info!(
-        "memory: {} frames free (fewest {}), heap {} of {} KiB (peak {})",
-        free,
-        lowest,
-        heap.used / 1024,
-        heap.total / 1024,
-        heap.peak / 1024,
-    );
+    report_memory();
     crate::info!(
         "guest starts at VMPL{}, {} ms after the SVSM's first instruction",
         config.guest_vmpl as u8,
         clock.milliseconds(read_tsc()),
     );
     run_loop::run(world, &SERVICES)
+}
+
+/// Memory in use: the region less what is free.
+fn report_memory() {
+    let heap = boot::heap_usage();
+    crate::info!(
+        "memory: {} KiB of the region free; heap {} of {} KiB used (peak {})",
+        kernel_space::free_frames() * PAGE_BYTES / 1024,
+        heap.used / 1024,
+        heap.total / 1024,
+        heap.peak / 1024,
+    );
 }
 
 /// Checks what the host says about memory and vCPUs.

@@ -27,7 +27,6 @@ pub struct FrameAllocator {
     count: usize,
     free: [u64; FRAMES_MAX / 64],
     free_count: usize,
-    lowest_free_count: usize,
 }
 
 impl FrameAllocator {
@@ -44,17 +43,12 @@ impl FrameAllocator {
             return Err(FrameError::OutsideRegion);
         }
         let free = [0; FRAMES_MAX / 64];
-        Ok(Self { base, count, free, free_count: 0, lowest_free_count: usize::MAX })
+        Ok(Self { base, count, free, free_count: 0 })
     }
 
     /// Frames that are free now.
     pub const fn free_count(&self) -> usize {
         self.free_count
-    }
-
-    /// Fewest free frames ever seen after an allocation, `None` before the first.
-    pub const fn lowest_free_count(&self) -> Option<usize> {
-        if self.lowest_free_count == usize::MAX { None } else { Some(self.lowest_free_count) }
     }
 
     /// Hands out `count` adjacent frames; the address of the first.
@@ -84,7 +78,6 @@ impl FrameAllocator {
                 Some(used) => start = used + 1,
                 None => {
                     self.mark(start..end, false);
-                    self.lowest_free_count = self.lowest_free_count.min(self.free_count);
                     return Ok(self.base + start as u64 * PAGE_SIZE);
                 }
             }
@@ -182,7 +175,7 @@ mod tests {
         assert_eq!(frames.allocate(64), Err(FrameError::OutOfFrames));
         assert_eq!(frames.allocate(63), Ok(BASE + PAGE_SIZE));
         assert_eq!(frames.allocate(1), Err(FrameError::OutOfFrames));
-        assert_eq!(frames.lowest_free_count(), Some(0));
+        assert_eq!(frames.free_count(), 0);
         frames.release(first, 1).unwrap();
         assert_eq!(frames.allocate(1), Ok(first));
     }

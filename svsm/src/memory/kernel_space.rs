@@ -208,13 +208,9 @@ pub fn cr3() -> Result<u64, SpaceError> {
     with(|space| Ok(space.table.cr3()))
 }
 
-/// Free frames now, and the fewest there were.
-pub fn free_frames() -> (usize, usize) {
-    with(|space| {
-        let free = space.frames.free_count();
-        Ok((free, space.frames.lowest_free_count().unwrap_or(free)))
-    })
-    .unwrap_or((0, 0))
+/// Free frames now.
+pub fn free_frames() -> usize {
+    with(|space| Ok(space.frames.free_count())).unwrap_or(0)
 }
 
 /// Whether `length` bytes at `address` are code of ours.

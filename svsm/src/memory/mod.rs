@@ -34,6 +34,7 @@ pub const GUEST_MEMORY_END_MAX: u64 = 64 << 30;
 
 /// An address or length as the type of pointers and lengths, which has as many bits on this
 /// processor.
+#[cfg(feature = "bare-metal")]
 #[expect(clippy::cast_possible_truncation, reason = "asserted below")]
 pub(crate) const fn pointer_sized(value: u64) -> usize {
     const { assert!(usize::BITS == u64::BITS) };

@@ -146,8 +146,8 @@ impl Health {
         }
     }
 
-    /// All bytes of a value, beginning with another one in each window: the first is what its window
-    /// is compared with.
+    /// All bytes of a value, beginning with another one in each window: the first is what its
+    /// window is compared with.
     fn accepts_value(&mut self, value: u64) -> bool {
         let rotated = Zeroizing::new(value.rotate_right(8 * (self.windows % 8)).to_ne_bytes());
         rotated.iter().all(|byte| self.accepts(*byte))

@@ -16,7 +16,11 @@ use crate::machine::{Page, PageSize, PageState, Permissions, RmpFault, Validatio
 use crate::memory::kernel_space::{self, SpaceError};
 use crate::memory::shared::SharedPages;
 use crate::memory::{LARGE_PAGE_SIZE, PAGE_BYTES, PAGE_SIZE, guest, pointer_sized};
+use snp_abi::config::{REGION_BASE, REGION_SIZE};
 use snp_abi::ghcb::{PAGE_STATE_ENTRIES, PageOperation, PageStateEntry};
+
+/// The end of our region.
+const REGION_END: u64 = REGION_BASE + REGION_SIZE;
 
 /// Why a page is not in the state it should be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,14 +125,20 @@ fn retract(address: u64) -> Result<(), PageStateError> {
 /// Any step's. A page that was valid already is an attack: the host has mapped it twice.
 pub fn accept_region(start: u64, end: u64) -> Result<(), PageStateError> {
     assign(start, end)?;
-    let skip = if cfg!(feature = "fault-skip-pvalidate") { end - PAGE_SIZE } else { end };
-    for page in pages(start, skip) {
+    // A deliberate fault: the first page is forgotten.
+    let first = if cfg!(feature = "fault-skip-pvalidate") { start + PAGE_SIZE } else { start };
+    for page in pages(first, end) {
         // SAFETY: memory behind the image: mapped, and used by nobody before this.
         let result = unsafe { pvalidate(page.address(), page.size(), true) };
         accept(page, result, |small| {
             // SAFETY: as above.
             unsafe { pvalidate(small, PageSize::Small, true) }
         })?;
+    }
+    if cfg!(feature = "fault-shared-page") {
+        // A deliberate fault: a page of ours is given away while we go on using it.
+        let shared = core::iter::once(entry(start, PageOperation::Shared, false));
+        per_cpu::current().ghcb.change_page_states(shared)?;
     }
     Ok(())
 }
@@ -181,6 +191,9 @@ pub fn set_guest_page_state(page: Page, state: PageState) -> Result<(), GhcbErro
 /// RMPADJUST of one page, or of its 512 parts.
 fn open(page: Page, vmpl: u8, in_small_pages: bool) -> Result<(), PageStateError> {
     let step = if in_small_pages { PageSize::Small } else { page.size() };
+    // A deliberate fault: the memory behind our region is opened to a VMPL that nobody runs at.
+    let fault = cfg!(feature = "fault-vmpl-permission") && page.address() == REGION_END;
+    let vmpl = if fault { 1 } else { vmpl };
     for address in (page.address()..page.end()).step_by(pointer_sized(step.bytes())) {
         Page::new(address, step)
             .ok_or(RmpFault::Input)

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Messages to the firmware: attestation reports and derived keys (AMD 56860, chapter 7), through a
+//! hypervisor that may drop, delay, replay or alter them.
+//!
+//! A sequence number makes the nonce, so one number never encrypts two messages. A request that the
+//! host has not let through stays pending, and is sent again byte for byte before any other; when
+//! an answer is wrong, or the firmware refuses, nobody knows which number it expects, and the
+//! channel is closed for good.
+
+use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use snp_abi::ghcb::GuestRequestStatus;
+use snp_abi::guest_request::{
+    HEADER_SIZE, KeyRequest, KeyResponse, MessageHeader, MessageType, ReportRequest,
+    ReportResponse, TAG_SIZE, status,
+};
+use snp_abi::report::REPORT_SIZE;
+use snp_abi::secrets::VMPCK_SIZE;
+use snp_abi::{PAGE_SIZE, Vmpl};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use zeroize::Zeroizing;
+
+/// Version of the request payloads.
+const MESSAGE_VERSION: u8 = 1;
+
+/// The content of an answer.
+type Payload = Zeroizing<Vec<u8>>;
+
+/// A page with a message.
+pub type MessagePage = [u8; PAGE_SIZE];
+
+/// The way to the firmware.
+pub trait Mailbox {
+    /// Sends a message and takes the answer.
+    ///
+    /// # Errors
+    /// The hypervisor breaks its protocol.
+    fn exchange(
+        &mut self,
+        request: &MessagePage,
+        response: &mut MessagePage,
+    ) -> Result<GuestRequestStatus, MailboxFault>;
+
+    /// Lets time pass before the same message is sent again; a bounded time.
+    fn pause(&mut self);
+}
+
+/// The hypervisor broke the GHCB protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailboxFault;
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelError {
+    /// The host has not let the request through so often as we were ready to ask. It stays
+    /// pending; asking for the same thing again later is right.
+    Busy,
+    /// The firmware understood, and refuses: its status.
+    Refused(u32),
+    /// Something that cannot be made good: the channel is closed from now on.
+    Closed,
+    /// No memory.
+    OutOfMemory,
+}
+
+/// A request that is on its way.
+struct Pending {
+    page: Box<MessagePage>,
+    kind: MessageType,
+}
+
+/// The channel under one VMPCK.
+pub struct FirmwareChannel<M> {
+    mailbox: M,
+    key: Zeroizing<[u8; VMPCK_SIZE]>,
+    vmpl: Vmpl,
+    /// Number of the last message that was answered, the answer's.
+    sequence: u64,
+    pending: Option<Pending>,
+    closed: bool,
+}
+
+impl<M: Mailbox> FirmwareChannel<M> {
+    /// A channel that nobody has used before: the firmware expects number 1.
+    pub fn new(mailbox: M, vmpl: Vmpl, key: &[u8; VMPCK_SIZE]) -> Self {
+        let key = Zeroizing::new(*key);
+        // A key of zeros is one that somebody has wiped.
+        let closed = key.iter().all(|byte| *byte == 0);
+        Self { mailbox, key, vmpl, sequence: 0, pending: None, closed }
+    }
+
+    /// A report about the guest with `report_data` in it, for `vmpl`.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]. `patience` is how often a message is sent at most.
+    pub fn report(
+        &mut self,
+        report_data: &[u8; 64],
+        vmpl: Vmpl,
+        patience: u32,
+    ) -> Result<Box<[u8; REPORT_SIZE]>, ChannelError> {
+        let mut request = ReportRequest::new_zeroed();
+        request.report_data = *report_data;
+        request.vmpl = vmpl as u32;
+        let (request_kind, response_kind) =
+            (MessageType::ReportRequest, MessageType::ReportResponse);
+        let payload = self.ask(request_kind, response_kind, request.as_bytes(), patience)?;
+        let (response, _) =
+            ReportResponse::ref_from_prefix(payload.as_slice()).map_err(|_| self.close())?;
+        match response.status {
+            status::SUCCESS if response.report_size as usize == REPORT_SIZE => {
+                Ok(Box::new(response.report))
+            }
+            status::SUCCESS => Err(self.close()),
+            refused => Err(ChannelError::Refused(refused)),
+        }
+    }
+
+    /// A key that depends on the chip and on what the request selects.
+    ///
+    /// # Errors
+    /// As for [`report`](Self::report).
+    pub fn derived_key(
+        &mut self,
+        request: &KeyRequest,
+        patience: u32,
+    ) -> Result<Zeroizing<[u8; 32]>, ChannelError> {
+        let (request_kind, response_kind) = (MessageType::KeyRequest, MessageType::KeyResponse);
+        let payload = self.ask(request_kind, response_kind, request.as_bytes(), patience)?;
+        let (response, _) =
+            KeyResponse::ref_from_prefix(payload.as_slice()).map_err(|_| self.close())?;
+        match response.status {
+            status::SUCCESS => Ok(Zeroizing::new(response.key)),
+            refused => Err(ChannelError::Refused(refused)),
+        }
+    }
+
+    /// Sends a request until it is answered, at most `patience` times.
+    fn ask(
+        &mut self,
+        kind: MessageType,
+        answer: MessageType,
+        payload: &[u8],
+        patience: u32,
+    ) -> Result<Payload, ChannelError> {
+        if self.closed {
+            return Err(ChannelError::Closed);
+        }
+        let mut left = patience;
+        if let Some(earlier) = self.pending.take() {
+            // Its sender has gone, but its number is used: it has to be answered first.
+            let earlier_answer = answer_kind(earlier.kind);
+            self.deliver(earlier, earlier_answer, &mut left)?;
+        }
+        let page = self.seal(kind, payload)?;
+        self.deliver(Pending { page, kind }, answer, &mut left)
+    }
+
+    fn deliver(
+        &mut self,
+        request: Pending,
+        answer: MessageType,
+        left: &mut u32,
+    ) -> Result<Payload, ChannelError> {
+        let mut response = zeroed_page()?;
+        while let Some(fewer) = left.checked_sub(1) {
+            *left = fewer;
+            let outcome = self.mailbox.exchange(&request.page, &mut response);
+            match outcome.map(|status| (status.hypervisor, status.firmware)) {
+                Ok((0, 0)) => return self.open(&response, answer),
+                Ok((GuestRequestStatus::BUSY, _)) => self.mailbox.pause(),
+                _ => return Err(self.close()),
+            }
+        }
+        self.pending = Some(request);
+        Err(ChannelError::Busy)
+    }
+
+    /// A message under the next number.
+    fn seal(
+        &mut self,
+        kind: MessageType,
+        payload: &[u8],
+    ) -> Result<Box<MessagePage>, ChannelError> {
+        let size = u16::try_from(payload.len()).map_err(|_| ChannelError::Closed)?;
+        // Two numbers for each exchange; long before they run out the machine is gone.
+        let sequence = self.sequence.checked_add(1).ok_or(ChannelError::Closed)?;
+        let mut header = MessageHeader::new(kind, MESSAGE_VERSION, size, self.vmpl, sequence);
+        let mut page = zeroed_page()?;
+        let (head, body) = page.split_at_mut(HEADER_SIZE);
+        let text = body.get_mut(..payload.len()).ok_or(ChannelError::Closed)?;
+        text.copy_from_slice(payload);
+        let sealed = self.cipher().encrypt_inout_detached(
+            &header.iv().into(),
+            header.authenticated_part(),
+            text.into(),
+        );
+        let tag = sealed.map_err(|_| self.close())?;
+        for (place, byte) in header.tag.iter_mut().zip(tag) {
+            *place = byte;
+        }
+        head.copy_from_slice(header.as_bytes());
+        Ok(page)
+    }
+
+    /// Checks an answer: it is the firmware's, to this request, and new.
+    fn open(&mut self, page: &MessagePage, kind: MessageType) -> Result<Payload, ChannelError> {
+        let Ok((header, body)) = MessageHeader::read_from_prefix(page) else {
+            return Err(self.close());
+        };
+        let expected = self.sequence.checked_add(2).ok_or(ChannelError::Closed)?;
+        let size = usize::from(header.message_size);
+        if header.check() != Ok(self.vmpl)
+            || header.sequence != expected
+            || MessageType::from_number(header.message_type) != Some(kind)
+            || header.message_version != MESSAGE_VERSION
+        {
+            return Err(self.close());
+        }
+        let (Some(sealed), Some(tag)) = (body.get(..size), header.tag.first_chunk::<TAG_SIZE>())
+        else {
+            return Err(self.close());
+        };
+        let mut payload = Zeroizing::new(Vec::new());
+        payload.try_reserve_exact(size).map_err(|_| ChannelError::OutOfMemory)?;
+        payload.extend_from_slice(sealed);
+        let opened = self.cipher().decrypt_inout_detached(
+            &header.iv().into(),
+            header.authenticated_part(),
+            payload.as_mut_slice().into(),
+            &(*tag).into(),
+        );
+        opened.map_err(|_| self.close())?;
+        self.sequence = expected;
+        Ok(payload)
+    }
+
+    fn cipher(&self) -> Aes256Gcm {
+        Aes256Gcm::new(&(*self.key).into())
+    }
+
+    fn close(&mut self) -> ChannelError {
+        self.closed = true;
+        self.pending = None;
+        ChannelError::Closed
+    }
+}
+
+const fn answer_kind(request: MessageType) -> MessageType {
+    match request {
+        MessageType::KeyRequest => MessageType::KeyResponse,
+        MessageType::CpuidRequest => MessageType::CpuidResponse,
+        MessageType::TscInfoRequest => MessageType::TscInfoResponse,
+        _ => MessageType::ReportResponse,
+    }
+}
+
+fn zeroed_page() -> Result<Box<MessagePage>, ChannelError> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(PAGE_SIZE).map_err(|_| ChannelError::OutOfMemory)?;
+    bytes.resize(PAGE_SIZE, 0);
+    bytes.into_boxed_slice().try_into().map_err(|_| ChannelError::OutOfMemory)
+}
+
+#[cfg(test)]
+#[path = "guest_request_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The channel against a firmware and a host that behave as each test wants.
+
+use super::*;
+
+const KEY: [u8; 32] = [0x42; 32];
+const PATIENCE: u32 = 3;
+
+/// What the host does to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    Pass,
+    Busy,
+    /// Lets the firmware answer, but does not deliver the answer.
+    LoseAnswer,
+    FlipAnswer(usize),
+    ReplayFirstAnswer,
+    FirmwareError,
+    HostError,
+    Fault,
+}
+
+/// Firmware behind a host.
+struct FakeHost {
+    deeds: Vec<Deed>,
+    expected: u64,
+    status: u32,
+    seen: Vec<Vec<u8>>,
+    answers: Vec<Vec<u8>>,
+    pauses: usize,
+}
+
+impl FakeHost {
+    fn new(deeds: &[Deed]) -> Self {
+        let deeds = deeds.to_vec();
+        Self { deeds, expected: 1, status: 0, seen: vec![], answers: vec![], pauses: 0 }
+    }
+
+    /// The firmware: a report holds the report data, a key is the field selection.
+    fn answer(&mut self, page: &MessagePage) -> MessagePage {
+        let (header, body) = MessageHeader::read_from_prefix(page).unwrap();
+        assert_eq!(header.check(), Ok(Vmpl::Vmpl0));
+        assert_eq!(header.sequence, self.expected, "one number, one message");
+        self.expected += 2;
+        let cipher = Aes256Gcm::new(&KEY.into());
+        let mut request = body[..usize::from(header.message_size)].to_vec();
+        let tag: [u8; 16] = header.tag[..16].try_into().unwrap();
+        cipher
+            .decrypt_inout_detached(
+                &header.iv().into(),
+                header.authenticated_part(),
+                request.as_mut_slice().into(),
+                &tag.into(),
+            )
+            .unwrap();
+        let (kind, mut payload) = if header.message_type == MessageType::ReportRequest as u8 {
+            let mut response = ReportResponse::new_zeroed();
+            response.status = self.status;
+            response.report_size = 0x4a0;
+            response.report[0x50..0x90].copy_from_slice(&request[..64]);
+            (MessageType::ReportResponse, response.as_bytes().to_vec())
+        } else {
+            let mut response = KeyResponse::new_zeroed();
+            response.status = self.status;
+            response.key[..8].copy_from_slice(&request[8..16]);
+            (MessageType::KeyResponse, response.as_bytes().to_vec())
+        };
+        let size = u16::try_from(payload.len()).unwrap();
+        let mut header = MessageHeader::new(kind, 1, size, Vmpl::Vmpl0, header.sequence + 1);
+        let tag = cipher
+            .encrypt_inout_detached(
+                &header.iv().into(),
+                header.authenticated_part(),
+                payload.as_mut_slice().into(),
+            )
+            .unwrap();
+        header.tag[..16].copy_from_slice(&tag);
+        let mut page = [0; PAGE_SIZE];
+        page[..HEADER_SIZE].copy_from_slice(header.as_bytes());
+        page[HEADER_SIZE..][..payload.len()].copy_from_slice(&payload);
+        self.answers.push(page.to_vec());
+        page
+    }
+}
+
+impl Mailbox for FakeHost {
+    fn exchange(
+        &mut self,
+        request: &MessagePage,
+        response: &mut MessagePage,
+    ) -> Result<GuestRequestStatus, MailboxFault> {
+        self.seen.push(request.to_vec());
+        let deed = if self.deeds.is_empty() { Deed::Pass } else { self.deeds.remove(0) };
+        let status = |hypervisor, firmware| Ok(GuestRequestStatus { hypervisor, firmware });
+        match deed {
+            Deed::Busy => status(GuestRequestStatus::BUSY, 0),
+            Deed::FirmwareError => status(0, 0x16),
+            Deed::HostError => status(1, 0),
+            Deed::Fault => Err(MailboxFault),
+            Deed::ReplayFirstAnswer => {
+                response.copy_from_slice(&self.answers[0]);
+                status(0, 0)
+            }
+            Deed::Pass | Deed::LoseAnswer | Deed::FlipAnswer(_) => {
+                let mut answer = self.answer(request);
+                if let Deed::FlipAnswer(offset) = deed {
+                    answer[offset] ^= 1;
+                }
+                if deed != Deed::LoseAnswer {
+                    response.copy_from_slice(&answer);
+                }
+                status(0, 0)
+            }
+        }
+    }
+
+    fn pause(&mut self) {
+        self.pauses += 1;
+    }
+}
+
+fn channel(deeds: &[Deed]) -> FirmwareChannel<FakeHost> {
+    FirmwareChannel::new(FakeHost::new(deeds), Vmpl::Vmpl0, &KEY)
+}
+
+fn report(channel: &mut FirmwareChannel<FakeHost>, data: u8) -> Result<u8, ChannelError> {
+    channel.report(&[data; 64], Vmpl::Vmpl0, PATIENCE).map(|report| report[0x50])
+}
+
+#[test]
+fn a_wiped_key_is_no_key() {
+    let mut channel = FirmwareChannel::new(FakeHost::new(&[]), Vmpl::Vmpl0, &[0; 32]);
+    assert_eq!(report(&mut channel, 1), Err(ChannelError::Closed));
+    assert!(channel.mailbox.seen.is_empty());
+}
+
+#[test]
+fn whatever_the_host_does_to_an_answer_closes_the_channel() {
+    let deeds = [0, 0x20, 0x34, 0x35, 0x36, 0x3c, 0x60, 0x100].map(Deed::FlipAnswer);
+    let others = [Deed::LoseAnswer, Deed::FirmwareError, Deed::HostError, Deed::Fault];
+    for deed in deeds.into_iter().chain(others) {
+        let mut channel = channel(&[deed]);
+        assert_eq!(report(&mut channel, 1), Err(ChannelError::Closed), "{deed:?}");
+        assert_eq!(report(&mut channel, 1), Err(ChannelError::Closed), "{deed:?}");
+        assert_eq!(channel.mailbox.seen.len(), 1);
+    }
+}
+
+#[test]
+fn an_old_answer_is_no_answer() {
+    let mut channel = channel(&[Deed::Pass, Deed::ReplayFirstAnswer]);
+    assert_eq!(report(&mut channel, 1), Ok(1));
+    assert_eq!(report(&mut channel, 2), Err(ChannelError::Closed));
+}
+
+#[test]
+fn a_busy_host_gets_the_same_message_again() {
+    let mut channel = channel(&[Deed::Busy, Deed::Busy]);
+    assert_eq!(report(&mut channel, 7), Ok(7));
+    let seen = &channel.mailbox.seen;
+    assert_eq!(seen.len(), 3);
+    assert!(seen.iter().all(|page| *page == seen[0]));
+    assert_eq!(channel.mailbox.pauses, 2);
+}
+
+#[test]
+fn a_request_that_was_given_up_goes_before_the_next() {
+    let mut channel = channel(&[Deed::Busy; 4]);
+    assert_eq!(report(&mut channel, 1), Err(ChannelError::Busy));
+    assert_eq!(channel.mailbox.seen.len(), PATIENCE as usize);
+    // Refused once more, then the old one passes, then the new one: three messages.
+    assert_eq!(report(&mut channel, 2), Ok(2));
+    let seen = &channel.mailbox.seen;
+    assert_eq!(seen.len(), 6);
+    assert_eq!(seen[4], seen[0]);
+    assert_ne!(seen[5], seen[0]);
+}
+
+#[test]
+fn what_the_firmware_says_in_its_answer_leaves_the_channel_open() {
+    let mut channel = channel(&[]);
+    channel.mailbox.status = status::INVALID_PARAMETER;
+    assert_eq!(report(&mut channel, 1), Err(ChannelError::Refused(status::INVALID_PARAMETER)));
+    channel.mailbox.status = 0;
+    assert_eq!(report(&mut channel, 2), Ok(2));
+    let request = KeyRequest { guest_field_select: 0x2b, ..KeyRequest::new_zeroed() };
+    let key = channel.derived_key(&request, PATIENCE).unwrap();
+    assert_eq!(key[0], 0x2b);
+}
