@@ -47,7 +47,8 @@ fn work(count: u64, seed: u64) -> Outcomes {
         let (shape, commits) = match random.below(8) {
             0 => (Shape::FINE, 60),
             1 => (Shape::COARSE, 40),
-            2 => (Shape::TIGHT, 60),
+            2 => (Shape::WIDE, 60),
+            3 => (Shape::SHORT, 60),
             _ => (Shape::TINY, 20 + random.below(60)),
         };
         let world_seed = random.word();

@@ -200,6 +200,7 @@ fn the_largest_transactions_pass_through_the_smallest_log() {
         block_bytes: 512,
         capacity: Capacity { state_bytes: 60_000, transaction_bytes: 34_000, log_blocks: 536 },
         blocks: 1000,
+        names: 2,
     };
     let mut store = fresh(shape);
     for round in 0..40_u8 {

@@ -132,8 +132,7 @@ impl World {
             self.truth.insert(store.recovery().root.digest, model.clone());
             self.truth.insert(store.root().digest, model.clone());
             for _ in 0..1 + random.below(12) {
-                let value_bytes = capacity.transaction_bytes as usize / 4;
-                let changes = draw_changes(random, value_bytes);
+                let changes = draw_changes(random, &self.shape);
                 match commit(&mut store, &changes) {
                     Ok(root) => {
                         model = after(&model, &changes);

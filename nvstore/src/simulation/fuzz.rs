@@ -35,7 +35,7 @@ pub fn attacks(bytes: &[u8]) {
 /// # Panics
 /// When the store breaks a promise.
 pub fn arbitrary_image(bytes: &[u8]) {
-    let Shape { block_bytes, capacity, blocks } = Shape::TINY;
+    let Shape { block_bytes, capacity, blocks, .. } = Shape::TINY;
     // Bytes go to where the store looks: the headers, then the log.
     let mut image = std::vec![0; block_bytes * blocks];
     let mut parts = bytes.chunks(400);
@@ -68,7 +68,8 @@ pub fn operations(bytes: &[u8]) {
 
 fn run(bytes: &[u8]) {
     let mut script = Script::new(bytes);
-    let shape = [Shape::TINY, Shape::FINE, Shape::COARSE, Shape::TIGHT][script.below(4)];
+    let shapes = [Shape::TINY, Shape::FINE, Shape::COARSE, Shape::WIDE, Shape::SHORT];
+    let shape = shapes[script.below(shapes.len())];
     let mut run = Run {
         shape,
         random: SimulatedRandom::new(script.byte().into()),

@@ -26,6 +26,8 @@ pub struct Shape {
     pub capacity: Capacity,
     /// Blocks of the device.
     pub blocks: usize,
+    /// How many names random changes choose from.
+    pub names: usize,
 }
 
 impl Shape {
@@ -34,24 +36,35 @@ impl Shape {
         block_bytes: 512,
         capacity: Capacity { state_bytes: 6000, transaction_bytes: 1400, log_blocks: 24 },
         blocks: 88,
+        names: 16,
     };
     /// Coarse blocks, records of one block, checkpoints of one unit.
     pub const COARSE: Self = Self {
         block_bytes: 4096,
         capacity: Capacity { state_bytes: 3000, transaction_bytes: 1400, log_blocks: 8 },
         blocks: 14,
+        names: 8,
     };
-    /// A log that is short for the state: checkpoints of many units, and no time for them.
-    pub const TIGHT: Self = Self {
+    /// Records of up to eight blocks, checkpoints of up to six units.
+    pub const WIDE: Self = Self {
         block_bytes: 512,
         capacity: Capacity { state_bytes: 24_000, transaction_bytes: 4000, log_blocks: 64 },
         blocks: 192,
+        names: 64,
+    };
+    /// A log so short for the state that compaction has to hurry.
+    pub const SHORT: Self = Self {
+        block_bytes: 4096,
+        capacity: Capacity { state_bytes: 24_000, transaction_bytes: 4000, log_blocks: 8 },
+        blocks: 24,
+        names: 64,
     };
     /// As small as it gets: records of one block, checkpoints of one unit.
     pub const TINY: Self = Self {
         block_bytes: 512,
         capacity: Capacity { state_bytes: 1200, transaction_bytes: 400, log_blocks: 8 },
         blocks: 56,
+        names: 8,
     };
 
     /// An empty disk of this shape.
@@ -90,14 +103,15 @@ pub fn holds<D: BlockDevice, A: Anchor>(store: &Store<D, A>, model: &Model) -> b
     store.iter().eq(expected)
 }
 
-/// Random changes to a few names, with values up to `value_bytes` bytes.
-pub fn draw_changes(random: &mut SimulatedRandom, value_bytes: usize) -> Changes {
+/// Random changes that nearly always fit a transaction of this shape.
+pub fn draw_changes(random: &mut SimulatedRandom, shape: &Shape) -> Changes {
+    let value_bytes = shape.capacity.transaction_bytes as usize * 3 / 10;
     let count = 1 + random.below(3);
     let mut changes = Changes::new();
     for _ in 0..count {
-        let number = random.below(40);
+        let number = random.below(shape.names);
         let name = std::format!("record-{number}").into_bytes();
-        let length = if random.one_in(4) { value_bytes } else { 1 + value_bytes / 4 };
+        let length = if random.one_in(2) { value_bytes } else { 1 + value_bytes / 4 };
         let length = random.below(length + 1);
         let value = (!random.one_in(5)).then(|| random.bytes(length));
         changes.push((name, value));
