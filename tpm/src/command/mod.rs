@@ -5,9 +5,13 @@
 
 pub mod capability;
 pub mod clock;
+pub mod context;
 pub mod dictionary_attack;
+pub mod duplication;
 pub mod hash_hmac;
 pub mod hierarchy;
+pub mod management;
+pub mod object;
 pub mod pcr;
 pub mod random;
 pub mod session;

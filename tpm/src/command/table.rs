@@ -10,8 +10,8 @@ use HandleType::{
 };
 
 use super::{
-    Command, HandleSlot, HandleType, Role, Traits, capability, clock, dictionary_attack, hash_hmac,
-    hierarchy, pcr, random, session, startup, testing,
+    Command, HandleSlot, HandleType, Role, Traits, capability, clock, context, dictionary_attack,
+    duplication, hash_hmac, hierarchy, management, object, pcr, random, session, startup, testing,
 };
 use crate::structure::command_code::CommandCode;
 
@@ -59,7 +59,8 @@ macro_rules! commands {
 
 commands! {
     NV_UNDEFINE_SPACE_SPECIAL: [admin(NvIndex), user(Platform)], [PRESENCE, NV], None;
-    EVICT_CONTROL: [user(Provision), none(Object)], [PRESENCE, NV], None;
+    EVICT_CONTROL: [user(Provision), none(Object)],
+        [PRESENCE, NV], Some(management::evict_control::execute);
     HIERARCHY_CONTROL: [user(BaseHierarchy)], [PRESENCE, NV, EXTENSIVE], None;
     NV_UNDEFINE_SPACE: [user(Provision), none(NvIndex)], [PRESENCE, NV], None;
     CHANGE_EPS: [user(Platform)], [PRESENCE, NV, EXTENSIVE], None;
@@ -78,7 +79,8 @@ commands! {
     // Not implemented: no field upgrade: the image is measured and replaced as a whole.
     FIELD_UPGRADE_START: [admin(Platform), none(Object)], [PRESENCE, DECRYPT], None;
     CLOCK_RATE_ADJUST: [user(Provision)], [PRESENCE], Some(clock::clock_rate_adjust::execute);
-    CREATE_PRIMARY: [user(HierarchyOrNull)], [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], None;
+    CREATE_PRIMARY: [user(HierarchyOrNull)],
+        [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_primary::execute);
     NV_GLOBAL_WRITE_LOCK: [user(Provision)], [PRESENCE, NV], None;
     GET_COMMAND_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull)],
         [NV, DECRYPT, ENCRYPT], None;
@@ -105,38 +107,42 @@ commands! {
     STARTUP: [], [NV, NO_SESSIONS, BEFORE_STARTUP], Some(startup::startup::execute);
     SHUTDOWN: [], [NV], Some(startup::shutdown::execute);
     STIR_RANDOM: [], [NV, DECRYPT], Some(random::stir_random::execute);
-    ACTIVATE_CREDENTIAL: [admin(Object), user(Object)], [DECRYPT, ENCRYPT], None;
+    ACTIVATE_CREDENTIAL: [admin(Object), user(Object)],
+        [DECRYPT, ENCRYPT], Some(object::activate_credential::execute);
     CERTIFY: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
     POLICY_NV: [user(NvAuth), none(NvIndex), none(PolicySession)], [DECRYPT], None;
     CERTIFY_CREATION: [user(ObjectOrNull), none(Object)], [DECRYPT, ENCRYPT], None;
-    DUPLICATE: [dup(Object), none(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    DUPLICATE: [dup(Object), none(ObjectOrNull)],
+        [DECRYPT, ENCRYPT], Some(duplication::duplicate::execute);
     GET_TIME: [user(EndorsementOrNull), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
     GET_SESSION_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull), none(HmacSession)],
         [DECRYPT, ENCRYPT], None;
     NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], None;
     NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV], None;
-    OBJECT_CHANGE_AUTH: [admin(Object), none(Object)], [DECRYPT, ENCRYPT], None;
+    OBJECT_CHANGE_AUTH: [admin(Object), none(Object)],
+        [DECRYPT, ENCRYPT], Some(object::change_auth::execute);
     POLICY_SECRET: [user(Entity), none(PolicySession)], [DECRYPT, ENCRYPT], None;
-    REWRAP: [user(ObjectOrNull), none(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
-    CREATE: [user(Object)], [DECRYPT, ENCRYPT], None;
+    REWRAP: [user(ObjectOrNull), none(ObjectOrNull)],
+        [DECRYPT, ENCRYPT], Some(duplication::rewrap::execute);
+    CREATE: [user(Object)], [DECRYPT, ENCRYPT], Some(object::create::execute);
     ECDH_Z_GEN: [user(Object)], [DECRYPT, ENCRYPT], None;
     HMAC: [user(Object)], [DECRYPT, ENCRYPT], None;
-    IMPORT: [user(Object)], [DECRYPT, ENCRYPT], None;
-    LOAD: [user(Object)], [RESPONSE, DECRYPT, ENCRYPT], None;
+    IMPORT: [user(Object)], [DECRYPT, ENCRYPT], Some(duplication::import::execute);
+    LOAD: [user(Object)], [RESPONSE, DECRYPT, ENCRYPT], Some(object::load::execute);
     QUOTE: [user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
     RSA_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
     HMAC_START: [user(Object)], [RESPONSE, DECRYPT], None;
     SEQUENCE_UPDATE: [user(Object)], [DECRYPT], Some(hash_hmac::sequence_update::execute);
     SIGN: [user(Object)], [DECRYPT], None;
-    UNSEAL: [user(Object)], [ENCRYPT], None;
+    UNSEAL: [user(Object)], [ENCRYPT], Some(object::unseal::execute);
     POLICY_SIGNED: [none(Object), none(PolicySession)], [DECRYPT, ENCRYPT], None;
-    CONTEXT_LOAD: [], [RESPONSE, NO_SESSIONS], None;
-    CONTEXT_SAVE: [none(Context)], [NO_SESSIONS], None;
+    CONTEXT_LOAD: [], [RESPONSE, NO_SESSIONS], Some(context::context_load::execute);
+    CONTEXT_SAVE: [none(Context)], [NO_SESSIONS], Some(context::context_save::execute);
     ECDH_KEY_GEN: [none(Object)], [ENCRYPT], None;
     ENCRYPT_DECRYPT: [user(Object)], [ENCRYPT], None;
     FLUSH_CONTEXT: [], [NO_SESSIONS], Some(session::flush_context::execute);
-    LOAD_EXTERNAL: [], [RESPONSE, DECRYPT, ENCRYPT], None;
-    MAKE_CREDENTIAL: [none(Object)], [DECRYPT, ENCRYPT], None;
+    LOAD_EXTERNAL: [], [RESPONSE, DECRYPT, ENCRYPT], Some(object::load_external::execute);
+    MAKE_CREDENTIAL: [none(Object)], [DECRYPT, ENCRYPT], Some(object::make_credential::execute);
     NV_READ_PUBLIC: [none(NvIndex)], [ENCRYPT], None;
     POLICY_AUTHORIZE: [none(PolicySession)], [DECRYPT], None;
     POLICY_AUTH_VALUE: [none(PolicySession)], [], None;
@@ -147,7 +153,7 @@ commands! {
     POLICY_NAME_HASH: [none(PolicySession)], [DECRYPT], None;
     POLICY_OR: [none(PolicySession)], [], None;
     POLICY_TICKET: [none(PolicySession)], [DECRYPT], None;
-    READ_PUBLIC: [none(Object)], [ENCRYPT], None;
+    READ_PUBLIC: [none(Object)], [ENCRYPT], Some(object::read_public::execute);
     RSA_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
     START_AUTH_SESSION: [none(ObjectOrNull), none(EntityOrNull)],
         [RESPONSE, DECRYPT, ENCRYPT], Some(session::start_auth_session::execute);
@@ -179,7 +185,8 @@ commands! {
     EC_EPHEMERAL: [], [ENCRYPT], None;
     POLICY_NV_WRITTEN: [none(PolicySession)], [], None;
     POLICY_TEMPLATE: [none(PolicySession)], [DECRYPT], None;
-    CREATE_LOADED: [user(Parent)], [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], None;
+    CREATE_LOADED: [user(Parent)],
+        [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_loaded::execute);
     POLICY_AUTHORIZE_NV: [user(NvAuth), none(NvIndex), none(PolicySession)], [], None;
     ENCRYPT_DECRYPT_2: [user(Object)], [DECRYPT, ENCRYPT], None;
     AC_GET_CAPABILITY: [none(Attached)], [], None;

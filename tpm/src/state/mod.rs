@@ -7,6 +7,7 @@
 pub mod capacity;
 pub mod clock;
 mod commit;
+mod context;
 mod entity;
 pub mod groups;
 pub mod hierarchy;

@@ -6,16 +6,16 @@ use zeroize::Zeroize;
 use super::capacity::{PERSISTENT_OBJECTS, TRANSIENT_OBJECTS};
 use super::tracked::Tracked;
 use crate::crypto::cmac::CmacState;
-use crate::crypto::hash::{Digest, Hasher};
+use crate::crypto::hash::{DIGEST_SIZE_MAX, Digest, Hasher};
 use crate::crypto::hmac::Hmac;
 use crate::crypto::symmetric::{BlockCipher, SymmetricAlgorithm};
 use crate::structure::attributes::ObjectAttributes;
 use crate::structure::buffer::Buffer;
 use crate::structure::digest::{Auth, Name};
 use crate::structure::handle::{Handle, HandleKind};
-use crate::structure::public::Public;
+use crate::structure::public::{PUBLIC_SIZE_MAX, Public};
 use crate::structure::response_code::ResponseCode;
-use crate::structure::sensitive::Sensitive;
+use crate::structure::sensitive::{SENSITIVE_SIZE_MAX, Sensitive};
 use crate::structure::symmetric::CipherDefinition;
 use crate::wire::Result;
 
@@ -109,6 +109,10 @@ impl CmacSequence {
         Ok(self.state.finish(&cipher))
     }
 }
+
+/// Octets of the longest record of an object: both areas, a Name, and what else is known.
+pub const OBJECT_RECORD_SIZE_MAX: usize =
+    PUBLIC_SIZE_MAX + SENSITIVE_SIZE_MAX + (2 + 2 + DIGEST_SIZE_MAX) + 4 + 8;
 
 /// Octets of the longest key of a block cipher.
 pub const CIPHER_KEY_SIZE_MAX: usize = 32;

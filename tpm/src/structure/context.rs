@@ -8,7 +8,7 @@ use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
 
 /// Octets of the longest contextBlob, integrity included. A loaded object is the longest thing
 /// that is saved; TPM2_ContextSave asserts at compile time that it fits.
-pub const CONTEXT_SIZE_MAX: usize = 2560;
+pub const CONTEXT_SIZE_MAX: usize = 1536;
 
 /// TPMS_CONTEXT.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -252,15 +252,24 @@ impl Public {
     }
 }
 
-impl Unmarshal for Public {
-    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+impl Public {
+    /// Reads everything up to the unique value, which a template of a derived object has not.
+    pub fn read_without_unique(reader: &mut Reader<'_>) -> Result<Self> {
         let object_type = reader.value()?;
         let name_algorithm = reader.value()?;
         let attributes = reader.value()?;
         let auth_policy = reader.value()?;
         let parameters = PublicParameters::of(object_type, reader)?;
-        let unique = Unique::of(object_type, reader)?;
+        let unique = Unique::Digest(Digest::EMPTY);
         Ok(Self { name_algorithm, attributes, auth_policy, parameters, unique })
+    }
+}
+
+impl Unmarshal for Public {
+    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+        let mut public = Self::read_without_unique(reader)?;
+        public.unique = Unique::of(public.object_type(), reader)?;
+        Ok(public)
     }
 }
 

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! TPM2_ContextSave (Part 3, 28.2).
+
+use zeroize::Zeroizing;
+
+use super::cipher::{self, OBJECT, SEQUENCE, ST_CLEAR_OBJECT};
+use crate::crypto::hash::DIGEST_SIZE_MAX;
+use crate::pipeline::Context;
+use crate::state::object::{OBJECT_RECORD_SIZE_MAX, Transient};
+use crate::structure::buffer::Buffer;
+use crate::structure::context::{CONTEXT_SIZE_MAX, SavedContext};
+use crate::structure::handle::Handle;
+use crate::structure::response_code::ResponseCode;
+use crate::wire::{Parameters, Result, Writer};
+
+/// Octets of the content of a context, before integrity.
+pub(super) const CONTENT_SIZE_MAX: usize = CONTEXT_SIZE_MAX - (2 + DIGEST_SIZE_MAX);
+
+const _: () = assert!(OBJECT_RECORD_SIZE_MAX <= CONTENT_SIZE_MAX, "every object can be saved");
+
+/// Handles: saveHandle. The response: context. An object stays; a session does not.
+pub fn execute(
+    context: &mut Context<'_>,
+    parameters: Parameters<'_>,
+    response: &mut Writer<'_>,
+) -> Result<()> {
+    let () = parameters.read()?;
+    let handle = context.handle(1);
+    let mut content = Zeroizing::new([0; CONTENT_SIZE_MAX]);
+    let mut writer = Writer::new(&mut *content);
+    let mut saved = if handle.is_session() {
+        let session = context.state.sessions.get(handle).ok_or(ResponseCode::HANDLE)?;
+        writer.value(session)?;
+        let sequence = context.state.reset.session_context_count;
+        context.state.sessions.check_gap(sequence)?;
+        SavedContext {
+            sequence,
+            saved_handle: handle,
+            hierarchy: Handle::NULL,
+            blob: Buffer::EMPTY,
+        }
+    } else {
+        let transient = context.state.transients.get(handle).ok_or(ResponseCode::HANDLE)?;
+        writer.value(transient)?;
+        let (saved_handle, hierarchy) = match transient {
+            Transient::Sequence(_) => (SEQUENCE, Handle::NULL),
+            Transient::Object(object) if object.is_st_clear => (ST_CLEAR_OBJECT, object.hierarchy),
+            Transient::Object(object) => (OBJECT, object.hierarchy),
+        };
+        let sequence = context.state.reset.object_context_count;
+        SavedContext { sequence, saved_handle, hierarchy, blob: Buffer::EMPTY }
+    };
+    let mut encrypted = Buffer::<CONTENT_SIZE_MAX>::new(writer.written())?;
+    cipher::apply(context.state, &saved, encrypted.as_mut_slice(), true)?;
+    let integrity = cipher::integrity(context.state, &saved, &encrypted);
+    let size = u16::try_from(integrity.len()).map_err(|_| ResponseCode::FAILURE)?;
+    saved.blob.append(&size.to_be_bytes())?;
+    saved.blob.append(&integrity)?;
+    saved.blob.append(&encrypted)?;
+    response.value(&saved)?;
+
+    let reset = context.state.reset.change();
+    if handle.is_session() {
+        reset.session_context_count = saved.sequence.saturating_add(1);
+        context.state.sessions.save(handle, saved.sequence);
+    } else {
+        reset.object_context_count = saved.sequence.saturating_add(1);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::object::create_primary::tests::{body, storage_key};
+    use crate::session::SessionKind;
+    use crate::structure::response_code::ResponseCode;
+    use crate::testing::{Machine, NULL, OWNER};
+    use std::vec::Vec;
+
+    const OBJECT: [u8; 4] = [0x80, 0, 0, 0];
+
+    #[test]
+    fn only_what_is_loaded_can_be_saved() {
+        let mut machine = Machine::started();
+        assert_eq!(machine.command(0x162, &OBJECT), Err(ResponseCode::REFERENCE_H0));
+        assert_eq!(machine.command(0x162, &[2, 0, 0, 0]), Err(ResponseCode::REFERENCE_H0));
+        let persistent = machine.command(0x162, &[0x81, 0, 0, 1]);
+        assert_eq!(persistent, Err(ResponseCode::VALUE.in_handle(1)));
+    }
+
+    #[test]
+    fn an_object_comes_back_the_same() {
+        let mut machine = Machine::started();
+        machine.authorised(0x131, &[NULL], &body(b"pw", b"", &storage_key())).unwrap();
+        let public = machine.command(0x173, &OBJECT).unwrap();
+        let saved = machine.command(0x162, &OBJECT).unwrap();
+        assert!(saved.len() + 10 < 4096);
+        machine.command(0x165, &OBJECT).unwrap();
+        assert_eq!(machine.command(0x161, &saved), Ok(OBJECT.to_vec()));
+        assert_eq!(machine.command(0x173, &OBJECT).unwrap(), public);
+        // It can be loaded again, as often as there are slots.
+        assert_eq!(machine.command(0x161, &saved), Ok(std::vec![0x80, 0, 0, 1]));
+    }
+
+    #[test]
+    fn every_changed_octet_is_noticed() {
+        let mut machine = Machine::started();
+        machine.authorised(0x131, &[OWNER], &body(b"", b"", &storage_key())).unwrap();
+        let saved = machine.command(0x162, &OBJECT).unwrap();
+        for place in 0..saved.len() {
+            let mut changed: Vec<u8> = saved.clone();
+            changed[place] ^= 1;
+            assert!(machine.command(0x161, &changed).is_err(), "{place}");
+        }
+        let cut = machine.command(0x161, &saved[..saved.len() - 1]);
+        assert_eq!(cut, Err(ResponseCode::INSUFFICIENT.in_parameter(1)));
+    }
+
+    #[test]
+    fn no_context_outlives_a_reset() {
+        let mut machine = Machine::started();
+        machine.authorised(0x131, &[OWNER], &body(b"", b"", &storage_key())).unwrap();
+        let saved = machine.command(0x162, &OBJECT).unwrap();
+        machine.command(0x145, &[0, 1]).unwrap();
+        machine.power_cycle();
+        machine.command(0x144, &[0, 1]).unwrap();
+        assert_eq!(machine.command(0x161, &saved), Ok(OBJECT.to_vec()));
+        machine.power_cycle();
+        machine.command(0x144, &[0, 0]).unwrap();
+        let refused = machine.command(0x161, &saved);
+        assert_eq!(refused, Err(ResponseCode::INTEGRITY.in_parameter(1)));
+    }
+
+    #[test]
+    fn a_session_is_loaded_once() {
+        let mut machine = Machine::started();
+        let session = machine.start_session(SessionKind::Policy).0.to_be_bytes();
+        let saved = machine.command(0x162, &session).unwrap();
+        assert_eq!(machine.command(0x180, &session), Err(ResponseCode::REFERENCE_H0));
+        assert_eq!(machine.command(0x161, &saved), Ok(session.to_vec()));
+        assert_eq!(machine.command(0x180, &session), Ok(std::vec![]));
+        let replayed = machine.command(0x161, &saved);
+        assert_eq!(replayed, Err(ResponseCode::HANDLE.in_parameter(1)));
+        let newer = machine.command(0x162, &session).unwrap();
+        let replayed = machine.command(0x161, &saved);
+        assert_eq!(replayed, Err(ResponseCode::HANDLE.in_parameter(1)));
+        machine.command(0x165, &session).unwrap();
+        let flushed = machine.command(0x161, &newer);
+        assert_eq!(flushed, Err(ResponseCode::HANDLE.in_parameter(1)));
+    }
+
+    #[test]
+    fn a_sequence_goes_on() {
+        let mut machine = Machine::started();
+        machine.command(0x186, &[0, 0, 0, 0x0b]).unwrap();
+        machine.authorised(0x15c, &[0x8000_0000], &[0, 1, b'a']).unwrap();
+        let saved = machine.command(0x162, &OBJECT).unwrap();
+        machine.command(0x165, &OBJECT).unwrap();
+        machine.command(0x161, &saved).unwrap();
+        let done = [&[0, 2, b'b', b'c'][..], &OWNER.to_be_bytes()].concat();
+        let response = machine.authorised(0x13e, &[0x8000_0000], &done).unwrap();
+        let digest = crate::crypto::hash::HashAlgorithm::Sha256.digest(&[b"abc"]);
+        assert_eq!(response[2..34], *digest.as_bytes());
+    }
+}

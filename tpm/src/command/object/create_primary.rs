@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! TPM2_CreatePrimary (Part 3, 24.1).
+
+use crate::crypto::drbg::{CtrDrbg, DerivationVersion};
+use crate::pipeline::Context;
+use crate::protect::creation::Circumstances;
+use crate::protect::generate::{Source, generate};
+use crate::protect::template::check_creation;
+use crate::state::object::Transient;
+use crate::structure::digest::Data;
+use crate::structure::handle::Handle;
+use crate::structure::pcr_selection::PcrSelectionList;
+use crate::structure::public::{Public, SizedPublic};
+use crate::structure::response_code::ResponseCode;
+use crate::structure::sensitive::SensitiveCreate;
+use crate::wire::{Parameters, Result, Writer};
+
+/// Handles: primaryHandle. Parameters: inSensitive, inPublic, outsideInfo, creationPCR. The
+/// response: objectHandle; outPublic, creationData, creationHash, creationTicket, name.
+pub fn execute(
+    context: &mut Context<'_>,
+    parameters: Parameters<'_>,
+    response: &mut Writer<'_>,
+) -> Result<()> {
+    let (create, SizedPublic(mut public), outside_info, pcrs): (
+        SensitiveCreate,
+        SizedPublic,
+        Data,
+        PcrSelectionList,
+    ) = parameters.read()?;
+    let hierarchy = context.handle(1);
+    context.state.transients.check_room()?;
+    check_creation(None, &public, create.data.len()).map_err(|code| code.in_parameter(2))?;
+    let source = Source::Primary(generator(context, hierarchy, &public, &create)?);
+    let sensitive =
+        generate(context, &mut public, &create, source).map_err(|code| code.in_parameter(2))?;
+    let algorithm = public.name_algorithm.ok_or(ResponseCode::HASH)?;
+    let object = context.state.child(hierarchy, public, Some(sensitive))?;
+    response.sized_value(&object.public)?;
+    let circumstances = Circumstances { parent: hierarchy, outside_info, pcrs };
+    circumstances.write(context, algorithm, &object.name, response)?;
+    response.value(&object.name)?;
+    context.response_handle = Some(context.state.transients.insert(Transient::Object(object))?);
+    Ok(())
+}
+
+/// The generator of a primary object: the same seed, template and data give the same object.
+pub(super) fn generator(
+    context: &Context<'_>,
+    hierarchy: Handle,
+    template: &Public,
+    create: &SensitiveCreate,
+) -> Result<CtrDrbg> {
+    let state = &*context.state;
+    let version =
+        state.hierarchy(hierarchy).map_or(DerivationVersion::One, |found| found.derivation);
+    let seed = state.primary_seed(hierarchy);
+    Ok(CtrDrbg::for_primary(version, seed, &template.name()?, &create.data))
+}
+
+#[cfg(test)]
+pub(in crate::command) mod tests {
+    use crate::structure::response_code::ResponseCode;
+    use crate::testing::{ENDORSEMENT, Machine, NULL, OWNER, PLATFORM, parameters};
+    use std::vec::Vec;
+
+    /// The parameters of a creation: authorisation value, data, public area.
+    pub(in crate::command) fn body(auth: &[u8], data: &[u8], public: &[u8]) -> Vec<u8> {
+        parameters(|writer| {
+            writer.sized(|inner| {
+                inner.sized_bytes(auth)?;
+                inner.sized_bytes(data)
+            })?;
+            writer.sized_bytes(public)?;
+            writer.sized_bytes(b"outside")?;
+            writer.value(&0_u32)
+        })
+    }
+
+    /// The public area of a P-256 storage key, as Linux makes one in the NULL hierarchy.
+    pub(in crate::command) fn storage_key() -> Vec<u8> {
+        let mut public = Vec::new();
+        let words: [u16; 13] = [0x23, 0x0b, 3, 0x0072, 0, 6, 128, 0x43, 0x10, 3, 0x10, 0, 0];
+        words.iter().for_each(|word| public.extend(word.to_be_bytes()));
+        public
+    }
+
+    #[test]
+    fn refuses_templates_that_make_no_sense() {
+        let mut machine = Machine::started();
+        let mut create = |body: &[u8]| machine.authorised(0x131, &[OWNER], body);
+        let mut public = storage_key();
+        public[7] = 0x70; // fixedTPM missing, fixedParent set
+        let refused = create(&body(b"", b"", &public));
+        assert_eq!(refused, Err(ResponseCode::ATTRIBUTES.in_parameter(2)));
+        let refused = create(&body(b"", b"data", &storage_key()));
+        assert_eq!(refused, Err(ResponseCode::ATTRIBUTES.in_parameter(2)));
+        let refused = create(&body(&[1; 33], b"", &storage_key()));
+        assert_eq!(refused, Err(ResponseCode::SIZE.in_parameter(1)));
+        let mut public = storage_key();
+        public[3] = 0x10;
+        let refused = create(&body(b"", b"", &public));
+        assert_eq!(refused, Err(ResponseCode::HASH.in_parameter(2)));
+        let mut trailing = storage_key();
+        trailing.push(0);
+        let refused = create(&body(b"", b"", &trailing));
+        assert_eq!(refused, Err(ResponseCode::SIZE.in_parameter(2)));
+        let lockout = machine.authorised(0x131, &[0x4000_000a], &body(b"", b"", &storage_key()));
+        assert_eq!(lockout, Err(ResponseCode::VALUE.in_handle(1)));
+    }
+
+    #[test]
+    fn is_the_same_each_time_and_another_in_each_hierarchy() {
+        let mut machine = Machine::started();
+        let mut names = Vec::new();
+        for hierarchy in [OWNER, OWNER, ENDORSEMENT, PLATFORM, NULL] {
+            let body = body(b"", b"", &storage_key());
+            let response = machine.authorised(0x131, &[hierarchy], &body).unwrap();
+            names.push(response[response.len() - 34..].to_vec());
+            let flushed = machine.command(0x165, &response[..4]);
+            assert_eq!(flushed, Ok(std::vec![]));
+        }
+        assert_eq!(names[0], names[1]);
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), 4);
+    }
+
+    /// What Linux checks when it makes its NULL primary.
+    #[test]
+    fn the_null_primary_of_linux() {
+        let mut machine = Machine::started();
+        let body = parameters(|writer| {
+            writer.sized(|inner| {
+                inner.sized_bytes(b"")?;
+                inner.sized_bytes(b"")
+            })?;
+            writer.sized_bytes(&storage_key())?;
+            writer.sized_bytes(b"")?;
+            writer.value(&0_u32)
+        });
+        let response = machine.authorised(0x131, &[NULL], &body).unwrap();
+        assert_eq!(response[..4], [0x80, 0, 0, 0]);
+        let size = usize::from(u16::from_be_bytes([response[4], response[5]]));
+        let public = &response[6..6 + size];
+        assert_eq!(public[..22], storage_key()[..22], "attributes and parameters are echoed");
+        assert_eq!(public[22..24], [0, 32]);
+        assert_eq!(public[56..58], [0, 32]);
+        assert_eq!(size, 90);
+        let rest = &response[6 + size..];
+        let data = usize::from(u16::from_be_bytes([rest[0], rest[1]]));
+        let rest = &rest[2 + data..];
+        assert_eq!(rest[..2], [0, 32], "creation hash");
+        assert_eq!(rest[34..40], [0x80, 0x21, 0x40, 0, 0, 7]);
+        let name = &response[response.len() - 36..];
+        assert_eq!(name[..4], [0, 34, 0, 0x0b]);
+        let digest = crate::crypto::hash::HashAlgorithm::Sha256.digest(&[public]);
+        assert_eq!(name[4..], *digest.as_bytes());
+    }
+
+    #[test]
+    fn there_are_as_many_as_slots() {
+        let mut machine = Machine::started();
+        let body = body(b"", b"", &storage_key());
+        for _ in 0..8 {
+            machine.authorised(0x131, &[OWNER], &body).unwrap();
+        }
+        let refused = machine.authorised(0x131, &[OWNER], &body);
+        assert_eq!(refused, Err(ResponseCode::OBJECT_MEMORY));
+    }
+
+    #[test]
+    fn an_rsa_primary_can_be_made() {
+        let mut machine = Machine::started();
+        let mut public = Vec::new();
+        let words: [u16; 13] = [1, 0x0b, 3, 0x0072, 0, 6, 128, 0x43, 0x10, 1024, 0, 0, 0];
+        words.iter().for_each(|word| public.extend(word.to_be_bytes()));
+        let body = body(b"", b"", &public);
+        let first = machine.authorised(0x131, &[OWNER], &body).unwrap();
+        let second = machine.authorised(0x131, &[OWNER], &body).unwrap();
+        assert_eq!(first[4..], second[4..]);
+    }
+}
