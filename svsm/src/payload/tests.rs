@@ -440,8 +440,13 @@ fn the_real_engine_holds_what_the_log_says() {
     }
 }
 
-/// The banks of the Spec ID event; PCR and SHA-384 digest of each event behind it.
-fn parse_banks(log: &[u8]) -> (Vec<(u16, u16)>, Vec<(usize, Vec<u8>)>) {
+/// TPM_ALG_ID and digest size of a bank.
+type Bank = (u16, u16);
+/// PCR and SHA-384 digest of an event.
+type Extension = (usize, Vec<u8>);
+
+/// The banks of the Spec ID event, and the events behind it.
+fn parse_banks(log: &[u8]) -> (Vec<Bank>, Vec<Extension>) {
     let half = |at: usize| u16::from_le_bytes(log[at..at + 2].try_into().unwrap());
     let number = |at: usize| u32::from_le_bytes(log[at..at + 4].try_into().unwrap()) as usize;
     let banks: Vec<_> = (0..number(56)).map(|i| (half(60 + 4 * i), half(62 + 4 * i))).collect();
