@@ -5,6 +5,7 @@ mod events;
 mod instructions;
 mod levels;
 mod memory;
+mod messages;
 mod processors;
 
 /// How a case must end.
@@ -161,6 +162,13 @@ pub const CASES: &[Case] = &[
         options: "throttle=2",
         ..passes("guest-request-throttled", events::guest_request_throttled)
     },
+    // Messages to the secure processor.
+    passes("report", messages::report),
+    passes("derived-key", messages::derived_key),
+    passes("message-replayed", messages::replayed),
+    passes("message-tampered", messages::tampered),
+    passes("message-under-other-key", messages::other_key),
+    Case { options: "throttle=1", ..passes("message-sent-again", messages::sent_again) },
     // VMPLs.
     passes("vmpl2-round-trip", levels::round_trip),
     passes("vmpl2-state-is-in-the-vmsa", levels::state_in_vmsa),

@@ -4,7 +4,12 @@
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use crate::outcome;
+use snp_abi::config::{CPUID_OFFSET, REGION_BASE};
+use snp_abi::cpuid::CpuidPage;
+use snp_abi::ghcb::exit;
+
+use crate::instructions::low_32;
+use crate::{memory, outcome};
 
 unsafe extern "C" {
     static fault_stubs: u8;
@@ -16,6 +21,7 @@ unsafe extern "C" {
     fn probe_instruction_fault();
 }
 
+const VC: u64 = 29;
 const VECTORS: usize = 32;
 const TABLE_LIMIT: u16 = 32 * 16 - 1;
 const CODE_SELECTOR: u64 = 8;
@@ -59,23 +65,56 @@ pub(crate) fn install() {
     unsafe { asm!("lidt [{}]", in(reg) &raw const register, options(readonly, nostack)) }
 }
 
-/// Called by the stubs with the frame: vector, error code, RIP, CS, RFLAGS, RSP, SS.
+/// What the stubs have saved, and what the processor has pushed.
+#[repr(C)]
+#[derive(Debug)]
+struct Frame {
+    r11_to_r8: [u64; 4],
+    rdi: u64,
+    rsi: u64,
+    rdx: u64,
+    rcx: u64,
+    rax: u64,
+    rbx: u64,
+    vector: u64,
+    error_code: u64,
+    rip: u64,
+    cs: u64,
+    rflags: u64,
+    rsp: u64,
+    ss: u64,
+}
+
+/// Called by the stubs.
 #[unsafe(no_mangle)]
-extern "C" fn payload_fault(frame: &mut [u64; 7]) {
+extern "C" fn payload_fault(frame: &mut Frame) {
     let cr2: u64;
     // SAFETY: reading CR2 has no effect.
     unsafe { asm!("mov {}, cr2", out(reg) cr2, options(nomem, nostack)) }
     let way_out = WAY_OUT.swap(0, SeqCst);
     if way_out == 0 {
-        let [vector, error, rip, ..] = frame;
-        outcome::fail(format_args!(
-            "exception {vector}, error code {error:#x}, at {rip:#x}, cr2 {cr2:#x}"
-        ));
+        if (frame.vector, frame.error_code) == (VC, exit::CPUID) {
+            return answer_cpuid(frame);
+        }
+        outcome::fail(format_args!("exception, cr2 {cr2:#x}: {frame:x?}"));
     }
-    VECTOR.store(frame[0], SeqCst);
-    ERROR_CODE.store(frame[1], SeqCst);
+    VECTOR.store(frame.vector, SeqCst);
+    ERROR_CODE.store(frame.error_code, SeqCst);
     CR2.store(cr2, SeqCst);
-    frame[2] = way_out;
+    frame.rip = way_out;
+}
+
+/// CPUID from the CPUID page: the cipher of the guest messages asks for processor features.
+fn answer_cpuid(frame: &mut Frame) {
+    const CPUID_SIZE: u64 = 2;
+    let page: CpuidPage = memory::read_private(REGION_BASE + CPUID_OFFSET);
+    let function = page.find(low_32(frame.rax), low_32(frame.rcx));
+    let function = function.copied().unwrap_or_default();
+    frame.rax = u64::from(function.eax);
+    frame.rbx = u64::from(function.ebx);
+    frame.rcx = u64::from(function.ecx);
+    frame.rdx = u64::from(function.edx);
+    frame.rip += CPUID_SIZE;
 }
 
 fn catch(way_out: unsafe extern "C" fn(), access: impl FnOnce() -> u64) -> Result<(), Fault> {

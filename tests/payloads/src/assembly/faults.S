@@ -16,6 +16,7 @@ fault_stubs:
   .set vector, vector + 1
 .endr
 fault_common:
+  push %rbx
   push %rax
   push %rcx
   push %rdx
@@ -25,7 +26,7 @@ fault_common:
   push %r9
   push %r10
   push %r11
-  lea 72(%rsp), %rdi            # vector, error code, rip, cs, rflags, rsp, ss
+  mov %rsp, %rdi                # faults.rs: Frame
   mov %rsp, %rsi
   sub $528, %rsp
   and $-16, %rsp
@@ -46,6 +47,7 @@ fault_common:
   pop %rdx
   pop %rcx
   pop %rax
+  pop %rbx
   add $16, %rsp
   iretq
 
