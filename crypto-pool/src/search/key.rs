@@ -12,8 +12,8 @@ use crate::random::Random;
 
 /// Bits in which the two primes of a key must differ somewhere (A.1.3, step 5.5).
 const DIFFERENCE_BITS: u32 = 100;
-/// What [`KeySearch`] allows itself beyond its budget, in multiplications.
-const ASSEMBLE_COST: u32 = 10;
+/// What the beginning of a pairwise test costs, in multiplications.
+const ASSEMBLE_COST: u32 = 10 + 30;
 /// Bytes of the longest prime.
 const PRIME_SIZE_MAX: usize = 256;
 
@@ -140,9 +140,9 @@ struct PairSearch<const N: usize> {
     phase: Phase<N>,
 }
 
+/// Changes in place, as the variants are large.
 enum Phase<const N: usize> {
-    First(PrimeSearch<N>),
-    Second { p: Secret<N>, search: PrimeSearch<N> },
+    Search { p: Option<Secret<N>>, search: PrimeSearch<N> },
     PairwiseTest { p: Secret<N>, q: Secret<N>, half: Half<N>, second: bool },
 }
 
@@ -156,7 +156,8 @@ struct Half<const N: usize> {
 
 impl<const N: usize> PairSearch<N> {
     fn new(exponent: u32, backend: Backend) -> Self {
-        Self { exponent, backend, phase: Phase::First(PrimeSearch::new(exponent, backend)) }
+        let search = PrimeSearch::new(exponent, backend);
+        Self { exponent, backend, phase: Phase::Search { p: None, search } }
     }
 
     fn step(
@@ -165,113 +166,102 @@ impl<const N: usize> PairSearch<N> {
         draws: &mut dyn Random,
         witnesses: &mut dyn Random,
     ) -> Result<Option<RsaPrimes>, SearchFault> {
+        let result = self.go_on(&mut budget, draws, witnesses);
+        if !matches!(result, Ok(None)) {
+            *self = Self::new(self.exponent, self.backend);
+        }
+        result
+    }
+
+    fn go_on(
+        &mut self,
+        budget: &mut u32,
+        draws: &mut dyn Random,
+        witnesses: &mut dyn Random,
+    ) -> Result<Option<RsaPrimes>, SearchFault> {
+        let (exponent, backend) = (self.exponent, self.backend);
         let mut scratch = Scratch::new();
-        while budget > 0 {
-            let fresh = Phase::First(PrimeSearch::new(self.exponent, self.backend));
-            self.phase = match core::mem::replace(&mut self.phase, fresh) {
-                Phase::First(mut search) => {
-                    match search.step(&mut budget, draws, witnesses, &mut scratch)? {
-                        Some(p) => {
-                            let search = PrimeSearch::new(self.exponent, self.backend);
-                            Phase::Second { p: Secret(p), search }
-                        }
-                        None => Phase::First(search),
+        while *budget > 0 {
+            match &mut self.phase {
+                Phase::Search { p, search } => {
+                    let found = search.step(budget, draws, witnesses, &mut scratch)?;
+                    let Some(found) = found.map(Secret) else { continue };
+                    let Some(first) = p.take() else {
+                        *p = Some(found);
+                        continue;
+                    };
+                    if !differ(&first.0, &found.0) {
+                        *p = Some(first);
+                        continue;
                     }
-                }
-                Phase::Second { p, mut search } => {
-                    match search.step(&mut budget, draws, witnesses, &mut scratch)? {
-                        Some(q) => {
-                            self.assemble(&mut budget, p, Secret(q), witnesses, &mut scratch)?
-                        }
-                        None => Phase::Second { p, search },
-                    }
+                    *budget = budget.saturating_sub(ASSEMBLE_COST);
+                    let half = Half::new(&first, exponent, backend, witnesses, &mut scratch)?;
+                    self.phase = Phase::PairwiseTest { p: first, q: found, half, second: false };
                 }
                 Phase::PairwiseTest { p, q, half, second } => {
-                    let half = match half.step(&mut budget, self.exponent, &mut scratch)? {
-                        Some(half) => half,
-                        None if second => return Ok(Some(RsaPrimes::new(&p.0, &q.0))),
-                        None => {
-                            budget = budget.saturating_sub(ASSEMBLE_COST);
-                            let half = self.half(&q, witnesses, &mut scratch)?;
-                            self.phase = Phase::PairwiseTest { p, q, half, second: true };
-                            continue;
-                        }
-                    };
-                    Phase::PairwiseTest { p, q, half, second }
+                    if !half.passes(budget, exponent, &mut scratch)? {
+                        continue;
+                    }
+                    if *second {
+                        return Ok(Some(RsaPrimes::new(&p.0, &q.0)));
+                    }
+                    *budget = budget.saturating_sub(ASSEMBLE_COST);
+                    *half = Half::new(q, exponent, backend, witnesses, &mut scratch)?;
+                    *second = true;
                 }
-            };
+            }
         }
         Ok(None)
-    }
-
-    /// Both primes are there: if they are far enough from each other, on to the test; else another
-    /// second prime. (That d is large enough, A.1.3's last condition, follows from e having 32
-    /// bits and p - 1 and q - 1 having no large common factor, except with negligible probability.)
-    fn assemble(
-        &self,
-        budget: &mut u32,
-        p: Secret<N>,
-        q: Secret<N>,
-        witnesses: &mut dyn Random,
-        scratch: &mut Scratch,
-    ) -> Result<Phase<N>, SearchFault> {
-        *budget = budget.saturating_sub(ASSEMBLE_COST + Power::<N>::PREPARATION_COST);
-        if !differ(&p.0, &q.0) {
-            let search = PrimeSearch::new(self.exponent, self.backend);
-            return Ok(Phase::Second { p, search });
-        }
-        let half = self.half(&p, witnesses, scratch)?;
-        Ok(Phase::PairwiseTest { p, q, half, second: false })
-    }
-
-    /// Begins the test modulo `prime`: a random message to the power of d modulo `prime` - 1.
-    fn half(
-        &self,
-        prime: &Secret<N>,
-        witnesses: &mut dyn Random,
-        scratch: &mut Scratch,
-    ) -> Result<Half<N>, SearchFault> {
-        let modulus = Modulus::new(&prime.0, self.backend).ok_or(SearchFault::Arithmetic)?;
-        let mut message = Secret(random_number(witnesses)?);
-        message.0 = subtract_once(&message.0, 0, &prime.0);
-        let exponent = inverse_of_exponent(&prime.0, self.exponent)?;
-        let power = Power::new(&modulus, scratch, &message.0, &exponent.0);
-        Ok(Half { modulus, message, power })
     }
 }
 
 impl<const N: usize> core::fmt::Debug for PairSearch<N> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.write_str(match self.phase {
-            Phase::First(_) => "First",
-            Phase::Second { .. } => "Second",
+            Phase::Search { p: None, .. } => "First",
+            Phase::Search { p: Some(_), .. } => "Second",
             Phase::PairwiseTest { .. } => "PairwiseTest",
         })
     }
 }
 
 impl<const N: usize> Half<N> {
-    /// Goes on with the power; at its end checks that the public exponent undoes it. By the
-    /// Chinese remainder theorem, both halves together are the test of the key.
-    fn step(
-        mut self,
+    /// Begins the test modulo `prime`: a random message to the power of d modulo `prime` - 1.
+    /// (That d is large enough, A.1.3's last condition, follows from e having 32 bits and p - 1 and
+    /// q - 1 having no large common factor, except with negligible probability.)
+    fn new(
+        prime: &Secret<N>,
+        exponent: u32,
+        backend: Backend,
+        witnesses: &mut dyn Random,
+        scratch: &mut Scratch,
+    ) -> Result<Self, SearchFault> {
+        let modulus = Modulus::new(&prime.0, backend).ok_or(SearchFault::Arithmetic)?;
+        let mut message = Secret(random_number(witnesses)?);
+        message.0 = subtract_once(&message.0, 0, &prime.0);
+        let exponent = inverse_of_exponent(&prime.0, exponent)?;
+        let power = Power::new(&modulus, scratch, &message.0, &exponent.0);
+        Ok(Self { modulus, message, power })
+    }
+
+    /// Goes on with the power; at its end checks that the public exponent undoes it, and answers
+    /// `true`. By the Chinese remainder theorem, both halves together are the test of the key.
+    fn passes(
+        &mut self,
         budget: &mut u32,
         exponent: u32,
         scratch: &mut Scratch,
-    ) -> Result<Option<Self>, SearchFault> {
+    ) -> Result<bool, SearchFault> {
         while *budget > 0 {
             *budget = budget.saturating_sub(Power::<N>::WINDOW_COST);
             if let Some(signature) = self.power.step(&self.modulus, scratch).map(Secret) {
-                *budget = budget.saturating_sub(2 * u32::BITS);
+                *budget = budget.saturating_sub(u32::BITS);
                 let opened = Secret(small_power(&self.modulus, scratch, &signature.0, exponent));
-                return if opened.0 == self.message.0 {
-                    Ok(None)
-                } else {
-                    Err(SearchFault::Arithmetic)
-                };
+                let undone = opened.0 == self.message.0;
+                return if undone { Ok(true) } else { Err(SearchFault::Arithmetic) };
             }
         }
-        Ok(Some(self))
+        Ok(false)
     }
 }
 
@@ -492,14 +482,19 @@ pub(crate) mod tests {
     /// A wrong prime does not get through the pairwise test.
     #[test]
     fn the_pairwise_test_fails_for_composites() {
-        let search = PairSearch::<8>::new(65537, Backend::detect());
         let mut scratch = Scratch::new();
-        let composite = Secret([u64::MAX - 2; 8]);
-        let mut half = search.half(&composite, &mut Hashed(3), &mut scratch).unwrap();
+        let number = Secret([u64::MAX - 2; 8]);
+        let backend = Backend::detect();
+        let mut half = Half::new(&number, 65537, backend, &mut Hashed(3), &mut scratch).unwrap();
         let mut budget = u32::MAX;
-        half.message.0[0] ^= 1;
-        let result = half.step(&mut budget, 65537, &mut scratch);
-        assert_eq!(result.err(), Some(SearchFault::Arithmetic));
+        let result = half.passes(&mut budget, 65537, &mut scratch);
+        assert_eq!(result, Err(SearchFault::Arithmetic));
+    }
+
+    #[test]
+    fn a_search_fits_a_small_stack() {
+        let size = core::mem::size_of::<KeySearch>();
+        assert!(size <= 12 * 1024, "{size} bytes");
     }
 
     #[test]

@@ -63,18 +63,32 @@ impl<const N: usize> core::fmt::Debug for Secret<N> {
 }
 
 /// The search for a prime of `N` limbs. Everything secret in it is wiped on drop.
+///
+/// The parts stand side by side rather than in the variants of an enum, so that a change of phase
+/// moves nothing: the table of powers alone has up to 8 KiB.
 pub struct PrimeSearch<const N: usize> {
     exponent: u32,
     backend: Backend,
     draws: u32,
-    phase: Phase<N>,
+    phase: Phase,
+    candidate: Secret<N>,
+    /// The candidate as a modulus, while it is tested.
+    modulus: Option<Modulus<N>>,
+    /// The power of 2 of the Fermat test.
+    fermat: Secret<N>,
+    /// The power of a random base, while there is one.
+    power: Option<Power<N>>,
 }
 
-enum Phase<const N: usize> {
+#[derive(Clone, Copy)]
+enum Phase {
     Draw,
-    TrialDivide { candidate: Secret<N>, group: usize },
-    Fermat { modulus: Modulus<N>, power: Secret<N>, left_bits: usize },
-    Confirm { modulus: Modulus<N>, rounds: u32, power: Option<Power<N>> },
+    /// Trial division goes on with this group of primes.
+    TrialDivide(usize),
+    /// This many bits of the Fermat test's exponent are left.
+    Fermat(usize),
+    /// This many rounds of Miller–Rabin are done.
+    Confirm(u32),
 }
 
 impl<const N: usize> PrimeSearch<N> {
@@ -89,11 +103,21 @@ impl<const N: usize> PrimeSearch<N> {
     /// Begins a search. `exponent` is an odd prime.
     #[must_use]
     pub fn new(exponent: u32, backend: Backend) -> Self {
-        Self { exponent, backend, draws: 0, phase: Phase::Draw }
+        Self {
+            exponent,
+            backend,
+            draws: 0,
+            phase: Phase::Draw,
+            candidate: Secret([0; N]),
+            modulus: None,
+            fermat: Secret([0; N]),
+            power: None,
+        }
     }
 
     /// Goes on until the prime is found or `budget` multiplications are used up, which it lessens
-    /// by what it used (by at most 40 more than there were).
+    /// by what it used (by at most 40 more than there were). After a prime is found, the search
+    /// for the next one begins.
     ///
     /// * `draws` determines the prime.
     /// * `witnesses` is another generator, for the tests.
@@ -108,134 +132,117 @@ impl<const N: usize> PrimeSearch<N> {
         scratch: &mut Scratch,
     ) -> Result<Option<[u64; N]>, SearchFault> {
         while *budget > 0 {
-            let phase = core::mem::replace(&mut self.phase, Phase::Draw);
-            self.phase = match phase {
+            self.phase = match self.phase {
                 Phase::Draw => self.draw(budget, draws)?,
-                Phase::TrialDivide { candidate, group } => {
-                    self.trial_divide(budget, candidate, group)
+                Phase::TrialDivide(group) => self.trial_divide(budget, group),
+                Phase::Fermat(left_bits) => self.fermat(budget, scratch, left_bits),
+                Phase::Confirm(rounds) if rounds == Self::ROUNDS => {
+                    let found = self.candidate.0;
+                    *self = Self::new(self.exponent, self.backend);
+                    return Ok(Some(found));
                 }
-                Phase::Fermat { modulus, power, left_bits } => {
-                    fermat(budget, scratch, modulus, power, left_bits)
-                }
-                Phase::Confirm { modulus, rounds, .. } if rounds == Self::ROUNDS => {
-                    return Ok(Some(*modulus.number()));
-                }
-                Phase::Confirm { modulus, rounds, power } => {
-                    confirm(budget, witnesses, scratch, modulus, rounds, power)?
-                }
+                Phase::Confirm(rounds) => self.confirm(budget, witnesses, scratch, rounds)?,
             };
         }
         Ok(None)
     }
 
-    fn draw(&mut self, budget: &mut u32, draws: &mut dyn Random) -> Result<Phase<N>, SearchFault> {
+    fn draw(&mut self, budget: &mut u32, draws: &mut dyn Random) -> Result<Phase, SearchFault> {
         *budget = budget.saturating_sub(DRAW_COST);
         if self.draws == DRAWS_MAX {
             return Err(SearchFault::Randomness);
         }
         self.draws += 1;
-        let mut candidate = Secret(random_number(draws)?);
-        if let Some(lowest) = candidate.0.first_mut() {
+        self.candidate.0 = random_number(draws)?;
+        if let Some(lowest) = self.candidate.0.first_mut() {
             *lowest |= 1;
         }
-        let large = candidate.0.last_mut().is_some_and(|highest| {
+        let large = self.candidate.0.last_mut().is_some_and(|highest| {
             *highest |= 1 << 63;
             *highest > SQUARE_ROOT_OF_2
         });
-        Ok(if large { Phase::TrialDivide { candidate, group: 0 } } else { Phase::Draw })
+        Ok(if large { Phase::TrialDivide(0) } else { Phase::Draw })
     }
 
-    fn trial_divide(&mut self, budget: &mut u32, candidate: Secret<N>, group: usize) -> Phase<N> {
+    fn trial_divide(&mut self, budget: &mut u32, group: usize) -> Phase {
         let cost = GROUPS_AT_ONCE / GROUPS_PER_MULTIPLICATION;
         *budget = budget.saturating_sub(u32::try_from(cost).unwrap_or(u32::MAX));
-        if has_factor(&candidate.0, group, GROUPS_AT_ONCE) {
+        if has_factor(&self.candidate.0, group, GROUPS_AT_ONCE) {
             return Phase::Draw;
         }
         let group = group + GROUPS_AT_ONCE;
         if group < GROUPS_ALL {
-            return Phase::TrialDivide { candidate, group };
+            return Phase::TrialDivide(group);
         }
-        if remainder(&candidate.0, self.exponent) == 1 {
+        if remainder(&self.candidate.0, self.exponent) == 1 {
             return Phase::Draw;
         }
-        match Modulus::new(&candidate.0, self.backend) {
-            // The highest bit of c - 1 is set: begin with 2^1.
-            Some(modulus) => {
-                let power = Secret(modulus.double(&modulus.one()));
-                Phase::Fermat { modulus, power, left_bits: 64 * N - 1 }
+        self.modulus = Modulus::new(&self.candidate.0, self.backend);
+        let Some(modulus) = &self.modulus else { return Phase::Draw };
+        // The highest bit of c - 1 is set: begin with 2^1.
+        self.fermat.0 = modulus.double(&modulus.one());
+        Phase::Fermat(64 * N - 1)
+    }
+
+    /// 2^(c - 1) modulo c, bit by bit; every bit takes a squaring and a doubling.
+    fn fermat(&mut self, budget: &mut u32, scratch: &mut Scratch, mut left_bits: usize) -> Phase {
+        let Some(modulus) = &self.modulus else { return Phase::Draw };
+        let power = &mut self.fermat.0;
+        while *budget > 0 && left_bits > 0 {
+            *budget -= 1;
+            left_bits -= 1;
+            *power = modulus.square(scratch, power);
+            let doubled = Secret(modulus.double(power));
+            // c - 1 differs from c in the lowest bit only.
+            let bit = if left_bits == 0 { 0 } else { bits(&self.candidate.0, left_bits, 1) };
+            let mask = core::hint::black_box(bit).wrapping_neg();
+            for (place, doubled) in power.iter_mut().zip(&doubled.0) {
+                *place = (*place & !mask) | (doubled & mask);
             }
-            None => Phase::Draw,
         }
+        if left_bits > 0 {
+            Phase::Fermat(left_bits)
+        } else if *power == modulus.one() {
+            Phase::Confirm(0)
+        } else {
+            Phase::Draw
+        }
+    }
+
+    /// Miller–Rabin with random bases (FIPS 186-5, B.3.1).
+    fn confirm(
+        &mut self,
+        budget: &mut u32,
+        witnesses: &mut dyn Random,
+        scratch: &mut Scratch,
+        rounds: u32,
+    ) -> Result<Phase, SearchFault> {
+        let Some(modulus) = &self.modulus else { return Ok(Phase::Draw) };
+        let Some(power) = &mut self.power else {
+            *budget = budget.saturating_sub(Power::<N>::PREPARATION_COST);
+            // Any residue that is random is a random base in Montgomery form; 0, 1 and -1 say
+            // nothing and have a negligible probability.
+            let mut base = Secret(random_number(witnesses)?);
+            base.0 = subtract_once(&base.0, 0, modulus.number());
+            let exponent = Secret(odd_part(modulus.number()).0);
+            self.power = Some(Power::new(modulus, scratch, &base.0, &exponent.0));
+            return Ok(Phase::Confirm(rounds));
+        };
+        while *budget > 0 {
+            *budget = budget.saturating_sub(Power::<N>::WINDOW_COST);
+            let Some(result) = power.step(modulus, scratch).map(Secret) else { continue };
+            *budget = budget.saturating_sub(odd_part(modulus.number()).1);
+            let composite = is_witness(modulus, scratch, result);
+            self.power = None;
+            return Ok(if composite { Phase::Draw } else { Phase::Confirm(rounds + 1) });
+        }
+        Ok(Phase::Confirm(rounds))
     }
 }
 
 impl<const N: usize> core::fmt::Debug for PrimeSearch<N> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(formatter, "PrimeSearch({} draws)", self.draws)
-    }
-}
-
-/// 2^(c - 1) modulo c, bit by bit; every bit takes a squaring and a doubling.
-fn fermat<const N: usize>(
-    budget: &mut u32,
-    scratch: &mut Scratch,
-    modulus: Modulus<N>,
-    mut power: Secret<N>,
-    mut left_bits: usize,
-) -> Phase<N> {
-    while *budget > 0 && left_bits > 0 {
-        *budget -= 1;
-        left_bits -= 1;
-        power.0 = modulus.square(scratch, &power.0);
-        let doubled = Secret(modulus.double(&power.0));
-        // c - 1 differs from c in the lowest bit only.
-        let bit = if left_bits == 0 { 0 } else { bits(modulus.number(), left_bits, 1) };
-        let mask = core::hint::black_box(bit).wrapping_neg();
-        for (place, doubled) in power.0.iter_mut().zip(&doubled.0) {
-            *place = (*place & !mask) | (doubled & mask);
-        }
-    }
-    if left_bits > 0 {
-        Phase::Fermat { modulus, power, left_bits }
-    } else if power.0 == modulus.one() {
-        Phase::Confirm { modulus, rounds: 0, power: None }
-    } else {
-        Phase::Draw
-    }
-}
-
-/// Miller–Rabin with random bases (FIPS 186-5, B.3.1).
-fn confirm<const N: usize>(
-    budget: &mut u32,
-    witnesses: &mut dyn Random,
-    scratch: &mut Scratch,
-    modulus: Modulus<N>,
-    rounds: u32,
-    power: Option<Power<N>>,
-) -> Result<Phase<N>, SearchFault> {
-    let Some(mut power) = power else {
-        *budget = budget.saturating_sub(Power::<N>::PREPARATION_COST);
-        // Any residue that is random is a random base in Montgomery form; 0, 1 and -1 say nothing
-        // and have a negligible probability.
-        let mut base = Secret(random_number(witnesses)?);
-        base.0 = subtract_once(&base.0, 0, modulus.number());
-        let exponent = Secret(odd_part(modulus.number()).0);
-        let power = Power::new(&modulus, scratch, &base.0, &exponent.0);
-        return Ok(Phase::Confirm { modulus, rounds, power: Some(power) });
-    };
-    let mut result = None;
-    while *budget > 0 && result.is_none() {
-        *budget = budget.saturating_sub(Power::<N>::WINDOW_COST);
-        result = power.step(&modulus, scratch).map(Secret);
-    }
-    let Some(result) = result else {
-        return Ok(Phase::Confirm { modulus, rounds, power: Some(power) });
-    };
-    *budget = budget.saturating_sub(odd_part(modulus.number()).1);
-    if is_witness(&modulus, scratch, result) {
-        Ok(Phase::Draw)
-    } else {
-        Ok(Phase::Confirm { modulus, rounds: rounds + 1, power: None })
     }
 }
 
