@@ -30,12 +30,15 @@ pub(crate) fn double(number: &mut [u64]) -> u64 {
 }
 
 /// One of `table`, the one at `index`, reading all of them.
+///
+/// The mask passes through `black_box` because the compiler otherwise sees that it is all ones or
+/// all zeros and reads the one entry only, behind a branch; `examples/timing.rs` found that.
 pub(super) fn select<const N: usize>(table: &[[u64; N]], index: u64) -> [u64; N] {
     let mut selected = [0; N];
-    let index = core::hint::black_box(index);
     for (position, entry) in (0u64..).zip(table) {
         // All ones if they are equal: only then does the subtraction borrow.
         let mask = ((position ^ index).wrapping_sub(1) >> 63).wrapping_neg();
+        let mask = core::hint::black_box(mask);
         selected.iter_mut().zip(entry).for_each(|(place, limb)| *place |= limb & mask);
     }
     selected
