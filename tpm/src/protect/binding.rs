@@ -11,6 +11,9 @@ use crate::structure::scheme::KeyedHashScheme;
 use crate::structure::sensitive::{SEALED_SIZE_MAX, Sensitive};
 use crate::wire::Result;
 
+/// The least public exponent of a key from outside.
+const EXPONENT_MIN: u32 = 7;
+
 /// Numbers of the parameters that the public and the sensitive part came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Blame {
@@ -53,13 +56,15 @@ fn check_sensitive(public: &Public, sensitive: &Sensitive, blame: Blame) -> Resu
         return Err(blame.sensitive(ResponseCode::TYPE));
     }
     let Some(algorithm) = public.name_algorithm else { return Ok(()) };
-    if sensitive.auth.clone().without_trailing_zeros().len() > algorithm.digest_size()
-        || sensitive.seed.len() > algorithm.digest_size()
-    {
+    let size = algorithm.digest_size();
+    if sensitive.seed.len() > size {
+        return Err(blame.sensitive(ResponseCode::KEY_SIZE));
+    }
+    if sensitive.auth.clone().without_trailing_zeros().len() > size {
         return Err(blame.sensitive(ResponseCode::SIZE));
     }
-    // Children are wrapped under the seed: it is as long as the digests.
-    if public.is_parent() && sensitive.seed.len() != algorithm.digest_size() {
+    // Children are wrapped under the seed: it has at least half the strength of the digests.
+    if public.is_parent() && sensitive.seed.len() < size / 2 {
         return Err(blame.sensitive(ResponseCode::SIZE));
     }
     Ok(())
@@ -71,13 +76,18 @@ fn check_rsa(
     sensitive: Option<&Sensitive>,
     blame: Blame,
 ) -> Result<()> {
-    if modulus.len() != parameters.modulus_size() {
+    let is_full = |number: &[u8]| number.first().is_some_and(|octet| octet & 0x80 != 0);
+    if modulus.len() != parameters.modulus_size() || !is_full(modulus) {
         return Err(blame.public(ResponseCode::KEY));
+    }
+    if parameters.public_exponent() < EXPONENT_MIN {
+        return Err(blame.public(ResponseCode::VALUE));
     }
     let public = RsaPublicKey::new(modulus, parameters.public_exponent())
         .map_err(|_| blame.public(ResponseCode::VALUE))?;
     let Some(sensitive) = sensitive else { return Ok(()) };
-    if sensitive.secret.len().saturating_mul(2) != modulus.len() {
+    let prime = &sensitive.secret;
+    if prime.len().saturating_mul(2) != modulus.len() || !is_full(prime) {
         return Err(blame.sensitive(ResponseCode::KEY_SIZE));
     }
     RsaPrivateKey::from_prime(&public, &sensitive.secret)
@@ -142,6 +152,10 @@ fn check_symmetric(public: &Public, sensitive: Option<&Sensitive>, blame: Blame)
         PublicParameters::Rsa(_) | PublicParameters::Ecc(_) => {}
     }
     let Some(algorithm) = public.name_algorithm else { return Ok(()) };
+    // The seed is what hides a weak secret from those who know the unique value.
+    if sensitive.seed.len() != algorithm.digest_size() {
+        return Err(blame.sensitive(ResponseCode::KEY_SIZE));
+    }
     if algorithm.digest(&[&sensitive.seed, &sensitive.secret]) == *unique {
         Ok(())
     } else {

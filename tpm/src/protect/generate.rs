@@ -2,22 +2,26 @@
 //! Makes the secrets and the unique value of an object (Part 1, 27): at random, from a hierarchy's
 //! primary seed, or from a derivation parent.
 //!
-//! A primary object draws from its generator first `seed`, then the key. The order is part of the
-//! derivation (the key's primes may come from a cache, which leaves the generator untouched).
+//! A primary object draws its key and its seed from two generators ([`Primary`]), since the primes
+//! of a key may come from a cache that leaves their generator untouched. Which generator gives
+//! what, and what is stirred into it, is part of the derivation's version: it never changes for a
+//! seed that was made under it.
 
 use zeroize::Zeroizing;
 
 use super::key::wire_point;
-use crate::crypto::drbg::CtrDrbg;
+use crate::crypto::drbg::{CtrDrbg, DerivationVersion};
 use crate::crypto::hash::{DIGEST_SIZE_MAX, HashAlgorithm};
 use crate::crypto::kdf::KdfaGenerator;
-use crate::crypto::rsa::{PRIME_SIZE_MAX, RsaPrivateKey, check_exponent};
+use crate::crypto::rsa::{DEFAULT_EXPONENT, PRIME_SIZE_MAX, RsaPrivateKey, check_exponent};
 use crate::crypto::{Random, ecc};
 use crate::pipeline::Context;
 use crate::platform::{KeyFault, PrimeSource};
-use crate::state::Fault;
+use crate::state::{Fault, State};
+use crate::structure::attributes::ObjectAttributes;
 use crate::structure::buffer::Buffer;
 use crate::structure::digest::Auth;
+use crate::structure::handle::Handle;
 use crate::structure::public::{Public, PublicParameters, RsaBuffer, RsaParameters, Unique};
 use crate::structure::response_code::ResponseCode;
 use crate::structure::scheme::KeyedHashScheme;
@@ -28,18 +32,54 @@ use crate::wire::Result;
 pub enum Source<'a> {
     /// The TPM's random bit generator.
     Random,
-    /// A generator seeded from a primary seed.
-    Primary(CtrDrbg),
+    /// Generators seeded from a primary seed.
+    Primary(Primary),
     /// The KDF of a derivation parent.
     Derived(KdfaGenerator<'a>),
 }
 
+/// The generators of a primary object.
+pub struct Primary {
+    key: CtrDrbg,
+    seed: CtrDrbg,
+}
+
+impl Primary {
+    /// Those of a template under a hierarchy, with the caller's data: the same three give the same
+    /// object. The seed of an endorsement key also depends on the owner's and the endorsement
+    /// hierarchy's proofs, so that TPM2_Clear makes its children useless while the key stays the
+    /// same (Part 1, 14.4).
+    pub fn new(state: &State, hierarchy: Handle, template: &Public, data: &[u8]) -> Result<Self> {
+        let found = state.hierarchy(hierarchy);
+        let version = found.map_or(DerivationVersion::One, |found| found.derivation);
+        let name = template.name()?;
+        let primary_seed = state.primary_seed(hierarchy);
+        let generator = || CtrDrbg::for_primary(version, primary_seed, &name, data);
+        let mut seed = generator();
+        seed.stir(b"SEED");
+        if hierarchy == Handle::ENDORSEMENT {
+            seed.stir(state.proof(Handle::OWNER));
+            seed.stir(state.proof(Handle::ENDORSEMENT));
+        }
+        Ok(Self { key: generator(), seed })
+    }
+}
+
 impl Source<'_> {
-    fn fill(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> Result<()> {
+    /// Octets of a symmetric key.
+    fn fill_key(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> Result<()> {
         match self {
             Self::Random => context.state.fill_random(bytes),
-            Self::Primary(generator) => Ok(generator.fill(bytes)?),
+            Self::Primary(generators) => Ok(generators.key.fill(bytes)?),
             Self::Derived(generator) => Ok(generator.fill(bytes)?),
+        }
+    }
+
+    /// Octets of the seed.
+    fn fill_seed(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> Result<()> {
+        match self {
+            Self::Primary(generators) => Ok(generators.seed.fill(bytes)?),
+            Self::Random | Self::Derived(_) => self.fill_key(context, bytes),
         }
     }
 }
@@ -63,10 +103,6 @@ pub fn generate(
         public.parameters,
         PublicParameters::KeyedHash(_) | PublicParameters::SymmetricCipher(_)
     );
-    if is_symmetric || public.is_parent() {
-        sensitive.seed = Buffer::zeroed(algorithm.digest_size())?;
-        source.fill(context, sensitive.seed.as_mut_slice())?;
-    }
     match public.parameters {
         PublicParameters::Rsa(parameters) => {
             let (modulus, prime) = rsa_key(context, &parameters, &mut source)?;
@@ -76,7 +112,9 @@ pub fn generate(
         PublicParameters::Ecc(parameters) => {
             let pair = match &mut source {
                 Source::Random => ecc::generate(parameters.curve, context.state.random()?)?,
-                Source::Primary(generator) => ecc::generate(parameters.curve, generator)?,
+                Source::Primary(generators) => {
+                    ecc::generate(parameters.curve, &mut generators.key)?
+                }
                 Source::Derived(generator) => ecc::generate(parameters.curve, generator)?,
             };
             public.unique = Unique::Ecc(wire_point(&pair.public)?);
@@ -84,9 +122,15 @@ pub fn generate(
         }
         PublicParameters::KeyedHash(_) | PublicParameters::SymmetricCipher(_) => {
             sensitive.secret = symmetric_secret(context, public, create, &mut source)?;
-            let unique = algorithm.digest(&[&sensitive.seed, &sensitive.secret]);
-            public.unique = Unique::Digest(unique);
         }
+    }
+    if is_symmetric || public.is_parent() {
+        sensitive.seed = Buffer::zeroed(algorithm.digest_size())?;
+        source.fill_seed(context, sensitive.seed.as_mut_slice())?;
+    }
+    if is_symmetric {
+        let unique = algorithm.digest(&[&sensitive.seed, &sensitive.secret]);
+        public.unique = Unique::Digest(unique);
     }
     Ok(sensitive)
 }
@@ -109,10 +153,12 @@ fn symmetric_secret(
 ) -> Result<Buffer<SECRET_SIZE_MAX>> {
     let wrong_size = ResponseCode::SIZE.in_parameter(1);
     let is_derived = matches!(source, Source::Derived(_));
+    let is_made_here = is_derived || public.has(ObjectAttributes::SENSITIVE_DATA_ORIGIN);
+    let data = if is_made_here { &[] } else { create.data.as_slice() };
     let size = match &public.parameters {
         PublicParameters::SymmetricCipher(definition) => {
             let size = definition.key_size();
-            if !is_derived && !create.data.is_empty() && create.data.len() != size {
+            if !data.is_empty() && data.len() != size {
                 return Err(ResponseCode::KEY_SIZE.in_parameter(1));
             }
             size
@@ -124,18 +170,18 @@ fn symmetric_secret(
                 }
                 None => SEALED_SIZE_MAX,
             };
-            if !is_derived && create.data.len() > limit {
+            if data.len() > limit {
                 return Err(wrong_size);
             }
             keyed_hash_size(public, *scheme)
         }
         PublicParameters::Rsa(_) | PublicParameters::Ecc(_) => return Err(ResponseCode::FAILURE),
     };
-    if !is_derived && !create.data.is_empty() {
-        return Buffer::new(&create.data).map_err(|_| wrong_size);
+    if !data.is_empty() {
+        return Buffer::new(data).map_err(|_| wrong_size);
     }
     let mut secret = Buffer::zeroed(size)?;
-    source.fill(context, secret.as_mut_slice())?;
+    source.fill_key(context, secret.as_mut_slice())?;
     Ok(secret)
 }
 
@@ -154,7 +200,10 @@ fn rsa_key(
     source: &mut Source<'_>,
 ) -> Result<(RsaBuffer, Buffer<SECRET_SIZE_MAX>)> {
     let exponent = parameters.public_exponent();
-    check_exponent(exponent).map_err(|_| ResponseCode::RANGE)?;
+    if exponent < DEFAULT_EXPONENT {
+        return Err(ResponseCode::RANGE);
+    }
+    check_exponent(exponent).map_err(|_| ResponseCode::VALUE)?;
     let prime_size = parameters.modulus_size() / 2;
     let mut primes = Zeroizing::new([0; 2 * PRIME_SIZE_MAX]);
     let (p, q) = primes.split_at_mut(PRIME_SIZE_MAX);
@@ -167,8 +216,9 @@ fn rsa_key(
             let source = PrimeSource::Fresh(context.state.random()?);
             keys.rsa_primes(key_bits, exponent, source, p, q)
         }
-        Source::Primary(generator) => {
-            keys.rsa_primes(key_bits, exponent, PrimeSource::Derived(generator), p, q)
+        Source::Primary(generators) => {
+            let source = PrimeSource::Derived(&mut generators.key);
+            keys.rsa_primes(key_bits, exponent, source, p, q)
         }
         // An RSA key cannot be derived: the search would not end in bounded data.
         Source::Derived(_) => return Err(ResponseCode::TYPE),

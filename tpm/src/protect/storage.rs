@@ -125,7 +125,7 @@ pub fn wrap_child(
     let mut iv = [0; BLOCK_SIZE];
     context.state.fill_random(&mut iv)?;
     let protection = parent_protection(context.state.object(parent)?)?;
-    let mut encrypted = sized_sensitive(sensitive)?;
+    let mut encrypted = sized_sensitive(sensitive, name)?;
     protection.apply(name, iv, encrypted.as_mut_slice(), true)?;
     let sized_iv = Buffer::<BLOCK_SIZE>::new(&iv)?;
     let mut buffer = Zeroizing::new([0; PRIVATE_SIZE_MAX]);
@@ -158,11 +158,17 @@ pub fn unwrap_child(parent: &Object, private: &[u8], name: &Name) -> Result<Sens
     read_sized_sensitive(&data)
 }
 
-/// TPM2B_SENSITIVE.
-pub fn sized_sensitive(sensitive: &Sensitive) -> Result<Private> {
+/// TPM2B_SENSITIVE of an object with this Name. The authorisation value is padded to the size of
+/// the Name's digest, so that the size of a wrapped area says nothing of it (Part 1, 19.6.5).
+pub fn sized_sensitive(sensitive: &Sensitive, name: &Name) -> Result<Private> {
+    let algorithm = name.first_chunk().map(|id| u16::from_be_bytes(*id));
+    let size = algorithm.and_then(HashAlgorithm::from_id).map_or(0, HashAlgorithm::digest_size);
+    let mut padded = sensitive.clone();
+    let padding = size.saturating_sub(padded.auth.len());
+    padded.auth.append([0; DIGEST_SIZE_MAX].get(..padding).unwrap_or_default())?;
     let mut buffer = Zeroizing::new([0; PRIVATE_SIZE_MAX]);
     let mut writer = Writer::new(&mut *buffer);
-    writer.sized_value(sensitive)?;
+    writer.sized_value(&padded)?;
     Private::new(writer.written())
 }
 

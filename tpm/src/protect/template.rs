@@ -14,39 +14,39 @@ use crate::wire::Result;
 /// from the caller. `parent` is `None` below a hierarchy.
 pub fn check_creation(parent: Option<&Object>, public: &Public, data_size: usize) -> Result<()> {
     let is_made_here = public.has(Bits::SENSITIVE_DATA_ORIGIN);
-    let is_derived = parent.is_some_and(|parent| is_derivation_parent(&parent.public));
-    // Derived objects take nothing from the caller but what enters the derivation.
-    if !is_derived && is_made_here != (data_size == 0) {
+    let has_data = data_size != 0;
+    // The caller's data enter the derivation of a primary object that the TPM makes; an ordinary
+    // object has no use for them.
+    let is_useless = is_made_here && has_data && parent.is_some();
+    if is_useless || !is_made_here && !has_data {
         return Err(ResponseCode::ATTRIBUTES);
     }
-    match public.object_type() {
+    let is_right = match public.object_type() {
         ObjectType::KeyedHash => {
-            if is_sealed_data(public) && is_made_here {
-                return Err(ResponseCode::ATTRIBUTES);
-            }
-            check_restricted_origin(public, is_derived)?;
+            !(is_sealed_data(public) && is_made_here) && has_right_origin(public)
         }
-        ObjectType::SymmetricCipher => check_restricted_origin(public, is_derived)?,
-        ObjectType::Rsa | ObjectType::Ecc => {
-            if !is_derived && !is_made_here {
-                return Err(ResponseCode::ATTRIBUTES);
-            }
-        }
+        ObjectType::SymmetricCipher => has_right_origin(public),
+        ObjectType::Rsa | ObjectType::Ecc => is_made_here,
+    };
+    if !is_right {
+        return Err(ResponseCode::ATTRIBUTES);
     }
     check_public(parent, public)
 }
 
-/// A restricted symmetric key is made by the TPM, unless it can be duplicated.
-fn check_restricted_origin(public: &Public, is_derived: bool) -> Result<()> {
-    let is_bound = public.attributes.intersects(Bits::FIXED_PARENT.with(Bits::FIXED_TPM));
-    if !is_derived
-        && public.has(Bits::RESTRICTED)
-        && !public.has(Bits::SENSITIVE_DATA_ORIGIN)
-        && is_bound
-    {
+/// Checks the public area of an object that is to be derived: its secrets are not the TPM's own.
+pub fn check_derivation(parent: &Object, public: &Public) -> Result<()> {
+    if public.has(Bits::SENSITIVE_DATA_ORIGIN) {
         return Err(ResponseCode::ATTRIBUTES);
     }
-    Ok(())
+    check_public(Some(parent), public)
+}
+
+/// A restricted symmetric key is made by the TPM, unless it can be duplicated.
+fn has_right_origin(public: &Public) -> bool {
+    !public.has(Bits::RESTRICTED)
+        || public.has(Bits::SENSITIVE_DATA_ORIGIN)
+        || !public.attributes.intersects(Bits::FIXED_PARENT.with(Bits::FIXED_TPM))
 }
 
 /// Whether it is data without any use as a key.
@@ -76,21 +76,14 @@ pub fn check_public(parent: Option<&Object>, public: &Public) -> Result<()> {
     check_schemes(parent.map(|parent| &parent.public), public)
 }
 
-/// Checks the public area of an object from outside the TPM, with secrets or without.
+/// Checks the public area of an object from outside the TPM, with secrets or without. Without, it
+/// may be the public part of a key that another TPM has, below any parent.
 pub fn check_external(public: &Public, has_sensitive: bool) -> Result<()> {
-    let Some(algorithm) = public.name_algorithm else {
-        // Without a Name there is nothing that a policy could be part of.
-        return if public.auth_policy.is_empty() { Ok(()) } else { Err(ResponseCode::SIZE) };
-    };
-    let policy_size = public.auth_policy.len();
-    if policy_size != 0 && policy_size != algorithm.digest_size() {
-        return Err(ResponseCode::SIZE);
+    if has_sensitive && public.name_algorithm.is_some() {
+        check_public(None, public)
+    } else {
+        check_schemes(None, public)
     }
-    if !has_sensitive {
-        // It may be the public part of a key that another TPM has, whose parent isn't known.
-        return Ok(());
-    }
-    check_schemes(None, public)
 }
 
 fn check_attributes(parent: Option<&Public>, public: &Public) -> Result<()> {
@@ -115,6 +108,10 @@ fn check_attributes(parent: Option<&Public>, public: &Public) -> Result<()> {
     if is_fixed_tpm && is_encrypted {
         return wrong;
     }
+    // No hierarchy here is limited to a firmware, and so no parent is.
+    if public.attributes.intersects(Bits::FIRMWARE_LIMITED.with(Bits::SVN_LIMITED)) {
+        return wrong;
+    }
     let Some(parent) = parent else { return Ok(()) };
     if !is_parent_fixed && is_encrypted != parent.has(Bits::ENCRYPTED_DUPLICATION) {
         return wrong;
@@ -131,10 +128,10 @@ fn check_schemes(parent: Option<&Public>, public: &Public) -> Result<()> {
     match &public.parameters {
         PublicParameters::KeyedHash(scheme) => check_keyed_hash(public, *scheme),
         PublicParameters::SymmetricCipher(definition) => {
-            if public.is_parent() {
-                check_protection(parent, public, Some(*definition))
-            } else if definition.mode == Some(CipherMode::Cmac) && public.has(Bits::DECRYPT) {
+            if definition.mode == Some(CipherMode::Cmac) && public.has(Bits::DECRYPT) {
                 Err(ResponseCode::SCHEME)
+            } else if public.has(PROTECTS) {
+                check_protection(parent, public, Some(*definition))
             } else {
                 Ok(())
             }
@@ -158,7 +155,6 @@ fn check_keyed_hash(public: &Public, scheme: Option<KeyedHashScheme>) -> Result<
     let is_right = match (public.has(Bits::SIGN_ENCRYPT), public.has(Bits::DECRYPT), scheme) {
         (false, false, scheme) | (true, true, scheme) => scheme.is_none(),
         (true, false, Some(KeyedHashScheme::Hmac(_))) => true,
-        (true, false, None) => !is_restricted,
         (false, true, Some(KeyedHashScheme::Xor(_, derivation))) => {
             !is_restricted || derivation == KeyDerivation::Sp800_108
         }
@@ -180,25 +176,26 @@ fn check_asymmetric(public: &Public, scheme: Option<AsymmetricScheme>) -> Result
             !is_restricted && signature.algorithm() == crate::structure::algorithm::AlgorithmId::SM2
         }
         (false, true, Some(_)) => !is_restricted,
-        (false, false, _) => true,
+        (false, false, scheme) => scheme.is_none(),
     };
     if is_right { Ok(()) } else { Err(ResponseCode::SCHEME) }
 }
 
+/// What a key that protects others has.
+const PROTECTS: Bits = Bits::RESTRICTED.with(Bits::DECRYPT);
+
 /// The cipher by which a parent protects its children: it has one, others don't; a child that
-/// cannot be duplicated protects as its parent does.
+/// cannot be duplicated protects as its parent does. The mode is not looked at: whatever a
+/// template says, protected storage uses CFB (Part 1, 22.4).
 fn check_protection(
     parent: Option<&Public>,
     public: &Public,
     symmetric: Option<CipherDefinition>,
 ) -> Result<()> {
-    if !public.is_parent() {
+    if !public.has(PROTECTS) {
         return if symmetric.is_some() { Err(ResponseCode::SYMMETRIC) } else { Ok(()) };
     }
     let definition = symmetric.ok_or(ResponseCode::SYMMETRIC)?;
-    if definition.mode != Some(CipherMode::Cfb) {
-        return Err(ResponseCode::MODE);
-    }
     let Some(parent) = parent.filter(|_| public.has(Bits::FIXED_PARENT)) else { return Ok(()) };
     if public.name_algorithm != parent.name_algorithm {
         return Err(ResponseCode::HASH);
@@ -256,31 +253,96 @@ mod tests {
             (Bits::ENCRYPTED_DUPLICATION, Bits::empty()),
             (Bits::empty(), Bits::SENSITIVE_DATA_ORIGIN),
             (Bits::empty(), Bits::DECRYPT.with(Bits::RESTRICTED)),
+            (Bits::FIRMWARE_LIMITED, Bits::empty()),
+            (Bits::SVN_LIMITED, Bits::empty()),
         ] {
             let checked = check_with(|public| {
                 public.attributes = public.attributes.without(removed).with(added);
             });
             assert_eq!(checked, wrong, "{added:?} {removed:?}");
         }
-        assert_eq!(check_creation(None, &storage(), 1), wrong);
         assert_eq!(check_with(|_| {}), Ok(()));
     }
 
+    fn set_symmetric(public: &mut Public, symmetric: Option<CipherDefinition>) {
+        if let PublicParameters::Rsa(rsa) = &mut public.parameters {
+            rsa.symmetric = symmetric;
+        }
+    }
+
     #[test]
-    fn a_parent_protects_by_a_cipher_in_cfb() {
-        let mode = |mode| CipherDefinition { mode, ..AES_CFB };
-        for (symmetric, expected) in [
-            (None, Err(ResponseCode::SYMMETRIC)),
-            (Some(mode(None)), Err(ResponseCode::MODE)),
-            (Some(mode(Some(CipherMode::Cbc))), Err(ResponseCode::MODE)),
-            (Some(AES_CFB), Ok(())),
+    fn a_parent_has_a_cipher_and_others_have_none() {
+        let checked = check_with(|public| set_symmetric(public, None));
+        assert_eq!(checked, Err(ResponseCode::SYMMETRIC));
+        let signing = |public: &mut Public| {
+            public.attributes = public.attributes.without(PROTECTS).with(Bits::SIGN_ENCRYPT);
+        };
+        assert_eq!(check_with(signing), Err(ResponseCode::SYMMETRIC));
+        let checked = check_with(|public| {
+            signing(public);
+            set_symmetric(public, None);
+        });
+        assert_eq!(checked, Ok(()));
+    }
+
+    #[test]
+    fn a_child_that_stays_protects_as_its_parent() {
+        let parent = Object {
+            name: Default::default(),
+            qualified_name: Default::default(),
+            hierarchy: crate::structure::handle::Handle::OWNER,
+            is_external: false,
+            is_primary: true,
+            is_st_clear: false,
+            is_temporary: false,
+            public: storage(),
+            sensitive: None,
+        };
+        let check = |change: &dyn Fn(&mut Public), data_size| {
+            let mut public = storage();
+            change(&mut public);
+            check_creation(Some(&parent), &public, data_size)
+        };
+        assert_eq!(check(&|_| {}, 1), Err(ResponseCode::ATTRIBUTES), "data without use");
+        let other_hash = |public: &mut Public| public.name_algorithm = Some(HashAlgorithm::Sha384);
+        assert_eq!(check(&other_hash, 0), Err(ResponseCode::HASH));
+        let longer = Some(CipherDefinition { key_bits: 256, ..AES_CFB });
+        let other_cipher = |public: &mut Public| set_symmetric(public, longer);
+        assert_eq!(check(&other_cipher, 0), Err(ResponseCode::SYMMETRIC));
+        assert_eq!(check(&|_| {}, 0), Ok(()));
+        let movable = |public: &mut Public| {
+            let fixed = Bits::FIXED_TPM.with(Bits::FIXED_PARENT);
+            public.attributes = public.attributes.without(fixed);
+            set_symmetric(public, longer);
+        };
+        assert_eq!(check(&movable, 0), Ok(()));
+    }
+
+    /// CVE-2025-2884 and CVE-2025-49133 need a keyed hash object whose scheme isn't its own.
+    #[test]
+    fn a_keyed_hash_key_has_the_scheme_of_its_use() {
+        let hmac = Some(KeyedHashScheme::Hmac(HashAlgorithm::Sha256));
+        let xor = |kdf| Some(KeyedHashScheme::Xor(HashAlgorithm::Sha256, kdf));
+        let (sign, decrypt) = (Bits::SIGN_ENCRYPT, Bits::DECRYPT);
+        let derives = PROTECTS;
+        for (uses, scheme, is_right) in [
+            (sign, None, false),
+            (sign, xor(KeyDerivation::Sp800_108), false),
+            (decrypt, hmac, false),
+            (decrypt, None, false),
+            (sign.with(decrypt), hmac, false),
+            (derives, xor(KeyDerivation::Mgf1), false),
+            (sign, hmac, true),
+            (decrypt, xor(KeyDerivation::Mgf1), true),
+            (derives, xor(KeyDerivation::Sp800_108), true),
+            (sign.with(decrypt), None, true),
         ] {
             let checked = check_with(|public| {
-                if let PublicParameters::Rsa(rsa) = &mut public.parameters {
-                    rsa.symmetric = symmetric;
-                }
+                public.attributes = public.attributes.without(PROTECTS).with(uses);
+                public.parameters = PublicParameters::KeyedHash(scheme);
             });
-            assert_eq!(checked, expected);
+            let expected = if is_right { Ok(()) } else { Err(ResponseCode::SCHEME) };
+            assert_eq!(checked, expected, "{uses:?} {scheme:?}");
         }
     }
 

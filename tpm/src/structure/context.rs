@@ -10,6 +10,9 @@ use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
 /// that is saved; TPM2_ContextSave asserts at compile time that it fits.
 pub const CONTEXT_SIZE_MAX: usize = 1536;
 
+/// Octets of the longest TPMS_CONTEXT (TPM_PT_MAX_OBJECT_CONTEXT and TPM_PT_MAX_SESSION_CONTEXT).
+pub const SAVED_CONTEXT_SIZE_MAX: usize = 8 + 4 + 4 + 2 + CONTEXT_SIZE_MAX;
+
 /// TPMS_CONTEXT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedContext {

@@ -4,7 +4,7 @@
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::buffer::Buffer;
-use super::digest::{Auth, MaxBuffer};
+use super::digest::Auth;
 use super::public::ObjectType;
 use crate::crypto::hash::DIGEST_SIZE_MAX;
 use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
@@ -84,8 +84,9 @@ impl Unmarshal for SizedSensitive {
 pub struct SensitiveCreate {
     /// The authorisation value.
     pub user_auth: Auth,
-    /// Sealed data, an HMAC or cipher key, or a TPMS_DERIVE; empty when the TPM makes the secret.
-    pub data: MaxBuffer,
+    /// Sealed data, an HMAC or cipher key, a TPMS_DERIVE, or what enters the derivation of a
+    /// primary object; more than may be sealed is TPM_RC_SIZE.
+    pub data: Buffer<SEALED_SIZE_MAX>,
 }
 
 impl Unmarshal for SensitiveCreate {

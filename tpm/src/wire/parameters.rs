@@ -23,6 +23,16 @@ impl<'a> Parameters<'a> {
         self.reader.finish()?;
         Ok(list)
     }
+
+    /// Reads the complete list from an area that may be padded to exactly `padded_size` octets.
+    pub fn read_padded<T: ParameterList>(mut self, padded_size: usize) -> Result<T> {
+        let is_padded = self.reader.remaining() == padded_size;
+        let list = T::read(&mut self.reader)?;
+        if !is_padded {
+            self.reader.finish()?;
+        }
+        Ok(list)
+    }
 }
 
 /// A tuple of parameters in the order of Part 3's tables.
@@ -77,5 +87,9 @@ mod tests {
         assert_eq!(Parameters::new(&[0, 1, 1]).read::<(u16,)>(), Err(ResponseCode::SIZE));
         assert_eq!(Parameters::new(&[0]).read::<()>(), Err(ResponseCode::SIZE));
         assert_eq!(Parameters::new(&[0, 5]).read::<(u16,)>(), Ok((5,)));
+        let padded = |size| Parameters::new(&[0, 5, 9]).read_padded::<(u16,)>(size);
+        assert_eq!(padded(2), Err(ResponseCode::SIZE));
+        assert_eq!(padded(4), Err(ResponseCode::SIZE));
+        assert_eq!(padded(3), Ok((5,)));
     }
 }

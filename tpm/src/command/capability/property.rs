@@ -16,7 +16,7 @@ use crate::structure::algorithm::AlgorithmId;
 use crate::structure::attributes::{MemoryAttributes, PermanentAttributes, StartupClearAttributes};
 use crate::structure::capability::Property;
 use crate::structure::command_code::CommandCode;
-use crate::structure::context::CONTEXT_SIZE_MAX;
+use crate::structure::context::SAVED_CONTEXT_SIZE_MAX;
 use crate::structure::ecc::EccCurve;
 use crate::structure::nv::{NV_BUFFER_SIZE_MAX, NV_INDEX_SIZE_MAX, NvType};
 use crate::structure::pcr_selection::{PCR_COUNT, PCR_SELECT_SIZE};
@@ -98,7 +98,7 @@ fn fixed(vendor: &Vendor, property: Property) -> u32 {
         Property::MaxCommandSize => count(COMMAND_SIZE_MAX),
         Property::MaxResponseSize => count(RESPONSE_SIZE_MAX),
         Property::MaxDigest => count(DIGEST_SIZE_MAX),
-        Property::MaxObjectContext | Property::MaxSessionContext => count(CONTEXT_SIZE_MAX),
+        Property::MaxObjectContext | Property::MaxSessionContext => count(SAVED_CONTEXT_SIZE_MAX),
         Property::PlatformFamily => PLATFORM_FAMILY_PC_CLIENT,
         Property::PlatformRevision => PLATFORM_REVISION,
         Property::SplitMaximum => SPLIT_MAXIMUM,

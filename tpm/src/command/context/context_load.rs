@@ -8,17 +8,18 @@ use crate::pipeline::Context;
 use crate::session::Session;
 use crate::state::object::Transient;
 use crate::structure::buffer::Buffer;
-use crate::structure::context::SavedContext;
+use crate::structure::context::{SAVED_CONTEXT_SIZE_MAX, SavedContext};
 use crate::structure::response_code::ResponseCode;
 use crate::wire::{Parameters, Reader, Result, Unmarshal, Writer};
 
-/// context. The response: loadedHandle.
+/// context. The response: loadedHandle. Windows pads the context to the size that
+/// TPM_PT_MAX_OBJECT_CONTEXT names; octets behind it are refused at any other size.
 pub fn execute(
     context: &mut Context<'_>,
     parameters: Parameters<'_>,
     _response: &mut Writer<'_>,
 ) -> Result<()> {
-    let (saved,): (SavedContext,) = parameters.read()?;
+    let (saved,): (SavedContext,) = parameters.read_padded(SAVED_CONTEXT_SIZE_MAX)?;
     let handle = load(context, &saved).map_err(|code| code.in_parameter(1))?;
     context.response_handle = Some(handle);
     Ok(())
@@ -31,11 +32,11 @@ fn load(
     let state = &mut *context.state;
     let mut reader = Reader::new(&saved.blob);
     let integrity: Digest = reader.value()?;
-    if !state.is_hierarchy_enabled(saved.hierarchy) {
-        return Err(ResponseCode::HIERARCHY);
-    }
     if cipher::integrity(state, saved, reader.rest()) != integrity {
         return Err(ResponseCode::INTEGRITY);
+    }
+    if !state.is_hierarchy_enabled(saved.hierarchy) {
+        return Err(ResponseCode::HIERARCHY);
     }
     let mut content = Buffer::<CONTENT_SIZE_MAX>::new(reader.rest())?;
     cipher::apply(state, saved, content.as_mut_slice(), false)?;
@@ -65,8 +66,25 @@ fn whole<T: Unmarshal>(content: &[u8]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
+    use crate::command::object::create_primary::tests as create_primary;
     use crate::structure::response_code::ResponseCode;
     use crate::testing::{Machine, OWNER, parameters};
+
+    #[test]
+    fn a_context_may_be_padded_as_windows_does() {
+        let mut machine = Machine::started();
+        let body = create_primary::body(b"", b"", &create_primary::storage_key());
+        machine.authorised(0x131, &[OWNER], &body).unwrap();
+        let saved = machine.command(0x162, &[0x80, 0, 0, 0]).unwrap();
+        let size = usize::try_from(machine.property(0x121)).unwrap();
+        let mut padded = saved;
+        padded.resize(size - 1, 0);
+        assert_eq!(machine.command(0x161, &padded), Err(ResponseCode::SIZE));
+        padded.push(0);
+        assert_eq!(machine.command(0x161, &padded), Ok(std::vec![0x80, 0, 0, 1]));
+        padded.push(0);
+        assert_eq!(machine.command(0x161, &padded), Err(ResponseCode::SIZE));
+    }
 
     #[test]
     fn refuses_what_is_no_context() {

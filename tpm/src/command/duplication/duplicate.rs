@@ -43,7 +43,7 @@ pub fn execute(
 
     let name = object.name.clone();
     let sensitive = object.sensitive.as_ref().ok_or(ResponseCode::TYPE.in_handle(1))?;
-    let mut duplicate = sized_sensitive(sensitive)?;
+    let mut duplicate = sized_sensitive(sensitive, &name)?;
     let mut key_out = Data::EMPTY;
     if let Some(definition) = symmetric {
         let mut key = key_in;

@@ -36,16 +36,21 @@ pub fn execute(
     let parent = context.handle(1);
     check_parent(context.state, parent)?;
     check_key_size(&key, symmetric, false)?;
+    if public.has(Bits::ENCRYPTED_DUPLICATION) {
+        // It has both wrappers.
+        if symmetric.is_none() {
+            return Err(ResponseCode::ATTRIBUTES.in_parameter(1));
+        }
+        if secret.is_empty() {
+            return Err(ResponseCode::ATTRIBUTES.in_parameter(4));
+        }
+    }
     let hash = public.name_algorithm.ok_or(ResponseCode::HASH.in_parameter(2))?;
     let parent_public = context.state.object(parent)?.public.clone();
     let name = public.name()?;
 
     let mut inner = duplicate;
-    if secret.is_empty() {
-        if public.has(Bits::ENCRYPTED_DUPLICATION) {
-            return Err(ResponseCode::ATTRIBUTES.in_parameter(2));
-        }
-    } else {
+    if !secret.is_empty() {
         // A symmetric parent cannot receive a seed.
         if !matches!(parent_public.object_type(), ObjectType::Rsa | ObjectType::Ecc) {
             return Err(ResponseCode::TYPE.in_handle(1));
@@ -59,13 +64,13 @@ pub fn execute(
     if let Some(definition) = symmetric {
         inner = unwrap_inner(definition, &key, hash, &name, &inner)
             .map_err(|code| code.in_parameter(3))?;
-    } else if public.has(Bits::ENCRYPTED_DUPLICATION) {
-        return Err(ResponseCode::ATTRIBUTES.in_parameter(2));
     }
     let sensitive = read_sized_sensitive(&inner).map_err(|code| code.in_parameter(3))?;
-    let parent_object = context.state.object(parent)?;
-    check_public(Some(parent_object), &public).map_err(|code| code.in_parameter(2))?;
-    binding::check(&public, Some(&sensitive), Blame { public: 2, sensitive: 3 })?;
+    // Under a parent that can be duplicated itself, TPM2_Load checks.
+    if parent_public.has(Bits::FIXED_TPM) {
+        check_public(None, &public).map_err(|code| code.in_parameter(2))?;
+        binding::check(&public, Some(&sensitive), Blame { public: 2, sensitive: 3 })?;
+    }
     response.value(&wrap_child(context, parent, &sensitive, &name)?)
 }
 

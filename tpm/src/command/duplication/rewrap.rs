@@ -36,7 +36,7 @@ pub fn execute(
         }
         let public = object.public.clone();
         let seed = decrypt_secret(context, old_parent, b"DUPLICATE", &secret)
-            .map_err(|code| code.in_parameter(3))?;
+            .map_err(|_| ResponseCode::VALUE.in_parameter(3))?;
         inner = Protection::new(&public, &seed)
             .map_err(|code| code.in_handle(1))?
             .unwrap(&name, &inner)

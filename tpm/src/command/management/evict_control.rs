@@ -20,10 +20,11 @@ pub fn execute(
         return Err(ResponseCode::VALUE.in_parameter(1));
     }
     let object = context.state.object(handle).map_err(|_| ResponseCode::ATTRIBUTES.in_handle(2))?;
-    check_object(object, auth)?;
-    if handle.kind() == Some(HandleKind::Persistent) {
+    let is_persistent = handle.kind() == Some(HandleKind::Persistent);
+    check_object(object, auth, is_persistent)?;
+    if is_persistent {
         if handle != persistent {
-            return Err(ResponseCode::HANDLE.in_parameter(1));
+            return Err(ResponseCode::HANDLE.in_handle(2));
         }
         context.state.persistents.remove_if(|entry| entry.handle == handle);
         return Ok(());
@@ -36,15 +37,15 @@ pub fn execute(
     context.state.persistents.insert(persistent, object)
 }
 
-/// Only a whole object that outlives power can be made persistent, and only by its hierarchy.
-fn check_object(object: &Object, auth: Handle) -> Result<()> {
-    if object.is_external || object.is_st_clear || object.sensitive.is_none() {
+/// Only a whole object that outlives power can be made persistent, and only by its hierarchy; the
+/// platform can remove any.
+fn check_object(object: &Object, auth: Handle, is_persistent: bool) -> Result<()> {
+    if object.is_temporary || object.is_st_clear || object.sensitive.is_none() {
         return Err(ResponseCode::ATTRIBUTES.in_handle(2));
     }
-    let is_of_auth = match auth {
-        Handle::PLATFORM => object.hierarchy == Handle::PLATFORM,
-        _ => matches!(object.hierarchy, Handle::OWNER | Handle::ENDORSEMENT),
-    };
+    let is_of_platform = object.hierarchy == Handle::PLATFORM;
+    let is_of_auth =
+        if auth == Handle::PLATFORM { is_of_platform || is_persistent } else { !is_of_platform };
     if is_of_auth { Ok(()) } else { Err(ResponseCode::HIERARCHY.in_handle(2)) }
 }
 
@@ -84,7 +85,11 @@ mod tests {
         assert_eq!(evict(&mut platform, PLATFORM, OBJECT, 0x8100_0000), range);
         assert_eq!(evict(&mut platform, OWNER, OBJECT, 0x8100_0000), hierarchy);
         assert_eq!(evict(&mut platform, PLATFORM, OBJECT, 0x8180_0000), Ok(()));
-        assert_eq!(evict(&mut machine(NULL), OWNER, OBJECT, 0x8100_0000), hierarchy);
+        let attributes = Err(ResponseCode::ATTRIBUTES.in_handle(2));
+        assert_eq!(evict(&mut machine(NULL), OWNER, OBJECT, 0x8100_0000), attributes);
+        assert_eq!(evict(&mut platform, OWNER, 0x8180_0000, 0x8180_0000), hierarchy);
+        assert_eq!(evict(&mut owner, OWNER, OBJECT, 0x8100_0000), Ok(()));
+        assert_eq!(evict(&mut owner, PLATFORM, 0x8100_0000, 0x8100_0000), Ok(()));
         assert_eq!(evict(&mut machine(ENDORSEMENT), OWNER, OBJECT, 0x8101_0001), Ok(()));
     }
 
@@ -100,7 +105,7 @@ mod tests {
         machine.command(0x144, &[0, 0]).unwrap();
         assert_eq!(machine.command(0x173, &handle.to_be_bytes()).unwrap(), before);
         let wrong = evict(&mut machine, OWNER, handle, handle + 1);
-        assert_eq!(wrong, Err(ResponseCode::HANDLE.in_parameter(1)));
+        assert_eq!(wrong, Err(ResponseCode::HANDLE.in_handle(2)));
         evict(&mut machine, OWNER, handle, handle).unwrap();
         let gone = machine.command(0x173, &handle.to_be_bytes());
         assert_eq!(gone, Err(ResponseCode::HANDLE.in_handle(1)));

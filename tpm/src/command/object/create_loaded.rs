@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TPM2_CreateLoaded (Part 3, 12.9): a primary, an ordinary or a derived object, by its parent.
 
-use super::create_primary::generator;
 use crate::crypto::kdf::KdfaGenerator;
 use crate::pipeline::Context;
-use crate::protect::generate::{Source, generate};
+use crate::protect::generate::{Primary, Source, generate};
 use crate::protect::storage::wrap_child;
-use crate::protect::template::{check_creation, is_derivation_parent};
+use crate::protect::template::{check_creation, check_derivation, is_derivation_parent};
 use crate::state::object::Transient;
 use crate::structure::buffer::Buffer;
 use crate::structure::handle::{Handle, HandleKind};
@@ -48,8 +47,11 @@ pub fn execute(
     let (mut public, derive) =
         read_template(&template, is_derived).map_err(|code| code.in_parameter(2))?;
     let parent_object = context.state.find_object(parent);
-    check_creation(parent_object, &public, create.data.len())
-        .map_err(|code| code.in_parameter(2))?;
+    let checked = match parent_object {
+        Some(parent) if is_derived => check_derivation(parent, &public),
+        parent => check_creation(parent, &public, create.data.len()),
+    };
+    checked.map_err(|code| code.in_parameter(2))?;
     let is_primary = parent_object.is_none();
     let sensitive = if is_derived {
         let (label, usage) = derivation(&create, &derive)?;
@@ -57,7 +59,7 @@ pub fn execute(
         let source = KdfaGenerator::new(hash, &key, &label, &usage);
         generate(context, &mut public, &create, Source::Derived(source))
     } else if is_primary {
-        let source = Source::Primary(generator(context, parent, &public, &create)?);
+        let source = Source::Primary(Primary::new(context.state, parent, &public, &create.data)?);
         generate(context, &mut public, &create, source)
     } else {
         generate(context, &mut public, &create, Source::Random)
@@ -106,7 +108,7 @@ fn read_template(template: &Template, is_derived: bool) -> Result<(Public, Deriv
     Ok((public, derive))
 }
 
-/// Label and context: those of the sensitive area, where it has them, before the template's.
+/// Label and context: those of the template, where it has them, before the sensitive area's.
 fn derivation(
     create: &SensitiveCreate,
     template: &Derive,
@@ -119,10 +121,11 @@ fn derivation(
         reader.finish().map_err(|code| code.in_parameter(1))?;
         given
     };
-    let either = |first: Buffer<LABEL_SIZE_MAX>, second: &Buffer<LABEL_SIZE_MAX>| {
-        if first.is_empty() { second.clone() } else { first }
+    let either = |first: &Buffer<LABEL_SIZE_MAX>, second: Buffer<LABEL_SIZE_MAX>| {
+        if first.is_empty() { second } else { first.clone() }
     };
-    Ok((either(given.label, &template.label), either(given.context, &template.context)))
+    let Derive { label, context } = given;
+    Ok((either(&template.label, label), either(&template.context, context)))
 }
 
 /// The hash and the key of a derivation parent.
@@ -213,8 +216,13 @@ mod tests {
         assert_eq!(first, derive(b"", b"one"));
         let second = derive(b"", b"two");
         assert_ne!(first, second);
-        // The label of the sensitive area comes first.
-        assert_eq!(derive(&[0, 3, b't', b'w', b'o', 0, 0], b"one"), second);
+        // The label of the sensitive area is used where the template has none.
+        assert_eq!(derive(&[0, 3, b't', b'w', b'o', 0, 0], b""), second);
+        assert_eq!(derive(&[0, 3, b't', b'w', b'o', 0, 0], b"one"), first);
+        let mut own = derived(b"one");
+        own[7] |= 0x20; // sensitiveDataOrigin
+        let refused = machine.authorised(0x191, &[0x8000_0000], &body(b"", &own));
+        assert_eq!(refused, Err(ResponseCode::ATTRIBUTES.in_parameter(2)));
         let mut rsa = words(&[1, 0x0b, 4, 0x0052, 0, 0x10, 0x14, 0x0b, 1024, 0, 0]);
         rsa.extend([0; 4]);
         let refused = machine.authorised(0x191, &[0x8000_0000], &body(b"", &rsa));

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TPM2_CreatePrimary (Part 3, 24.1).
 
-use crate::crypto::drbg::{CtrDrbg, DerivationVersion};
 use crate::pipeline::Context;
 use crate::protect::creation::Circumstances;
-use crate::protect::generate::{Source, generate};
+use crate::protect::generate::{Primary, Source, generate};
 use crate::protect::template::check_creation;
 use crate::state::object::Transient;
 use crate::structure::digest::Data;
-use crate::structure::handle::Handle;
 use crate::structure::pcr_selection::PcrSelectionList;
-use crate::structure::public::{Public, SizedPublic};
+use crate::structure::public::SizedPublic;
 use crate::structure::response_code::ResponseCode;
 use crate::structure::sensitive::SensitiveCreate;
 use crate::wire::{Parameters, Result, Writer};
@@ -31,7 +29,7 @@ pub fn execute(
     let hierarchy = context.handle(1);
     context.state.transients.check_room()?;
     check_creation(None, &public, create.data.len()).map_err(|code| code.in_parameter(2))?;
-    let source = Source::Primary(generator(context, hierarchy, &public, &create)?);
+    let source = Source::Primary(Primary::new(context.state, hierarchy, &public, &create.data)?);
     let sensitive =
         generate(context, &mut public, &create, source).map_err(|code| code.in_parameter(2))?;
     let algorithm = public.name_algorithm.ok_or(ResponseCode::HASH)?;
@@ -42,20 +40,6 @@ pub fn execute(
     response.value(&object.name)?;
     context.response_handle = Some(context.state.transients.insert(Transient::Object(object))?);
     Ok(())
-}
-
-/// The generator of a primary object: the same seed, template and data give the same object.
-pub(super) fn generator(
-    context: &Context<'_>,
-    hierarchy: Handle,
-    template: &Public,
-    create: &SensitiveCreate,
-) -> Result<CtrDrbg> {
-    let state = &*context.state;
-    let version =
-        state.hierarchy(hierarchy).map_or(DerivationVersion::One, |found| found.derivation);
-    let seed = state.primary_seed(hierarchy);
-    Ok(CtrDrbg::for_primary(version, seed, &template.name()?, &create.data))
 }
 
 #[cfg(test)]
@@ -93,8 +77,8 @@ pub(in crate::command) mod tests {
         public[7] = 0x70; // fixedTPM missing, fixedParent set
         let refused = create(&body(b"", b"", &public));
         assert_eq!(refused, Err(ResponseCode::ATTRIBUTES.in_parameter(2)));
-        let refused = create(&body(b"", b"data", &storage_key()));
-        assert_eq!(refused, Err(ResponseCode::ATTRIBUTES.in_parameter(2)));
+        let refused = create(&body(b"", &[1; 129], &storage_key()));
+        assert_eq!(refused, Err(ResponseCode::SIZE.in_parameter(1)));
         let refused = create(&body(&[1; 33], b"", &storage_key()));
         assert_eq!(refused, Err(ResponseCode::SIZE.in_parameter(1)));
         let mut public = storage_key();
@@ -113,8 +97,9 @@ pub(in crate::command) mod tests {
     fn is_the_same_each_time_and_another_in_each_hierarchy() {
         let mut machine = Machine::started();
         let mut names = Vec::new();
-        for hierarchy in [OWNER, OWNER, ENDORSEMENT, PLATFORM, NULL] {
-            let body = body(b"", b"", &storage_key());
+        let cases = [(OWNER, ""), (OWNER, ""), (OWNER, "data"), (ENDORSEMENT, ""), (PLATFORM, "")];
+        for (hierarchy, data) in cases.into_iter().chain([(NULL, "")]) {
+            let body = body(b"", data.as_bytes(), &storage_key());
             let response = machine.authorised(0x131, &[hierarchy], &body).unwrap();
             names.push(response[response.len() - 34..].to_vec());
             let flushed = machine.command(0x165, &response[..4]);
@@ -122,7 +107,24 @@ pub(in crate::command) mod tests {
         }
         assert_eq!(names[0], names[1]);
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();
-        assert_eq!(distinct.len(), 4);
+        assert_eq!(distinct.len(), 5);
+    }
+
+    /// TPM2_Clear makes new proofs: the endorsement key stays, what it protected is lost.
+    #[test]
+    fn an_endorsement_key_outlives_clear_and_its_children_do_not() {
+        let mut machine = Machine::started();
+        let primary = body(b"", b"", &storage_key());
+        let key = machine.authorised(0x131, &[ENDORSEMENT], &primary).unwrap();
+        let created = machine.authorised(0x153, &[0x8000_0000], &primary).unwrap();
+        let private = 2 + usize::from(u16::from_be_bytes([created[0], created[1]]));
+        let child = &created[..private + 2 + 90];
+        assert!(machine.authorised(0x157, &[0x8000_0000], child).is_ok());
+        machine.authorised(0x126, &[PLATFORM], &[]).unwrap();
+        let again = machine.authorised(0x131, &[ENDORSEMENT], &primary).unwrap();
+        assert_eq!(again[again.len() - 34..], key[key.len() - 34..]);
+        let lost = machine.authorised(0x157, &[0x8000_0000], child);
+        assert_eq!(lost, Err(ResponseCode::INTEGRITY.in_parameter(1)));
     }
 
     /// What Linux checks when it makes its NULL primary.

@@ -7,6 +7,7 @@ use crate::protect::binding::{self, Blame};
 use crate::protect::storage::unwrap_child;
 use crate::protect::template::check_public;
 use crate::state::object::Transient;
+use crate::structure::attributes::ObjectAttributes;
 use crate::structure::public::SizedPublic;
 use crate::structure::response_code::ResponseCode;
 use crate::structure::sensitive::Private;
@@ -19,6 +20,7 @@ pub fn execute(
     response: &mut Writer<'_>,
 ) -> Result<()> {
     let (private, SizedPublic(public)): (Private, SizedPublic) = parameters.read()?;
+    context.state.transients.check_room()?;
     if private.is_empty() {
         return Err(ResponseCode::SIZE.in_parameter(1));
     }
@@ -27,9 +29,13 @@ pub fn execute(
     let parent_object = context.state.object(parent)?;
     check_public(Some(parent_object), &public).map_err(|code| code.in_parameter(2))?;
     let name = public.name()?;
-    let sensitive =
+    let mut sensitive =
         unwrap_child(parent_object, &private, &name).map_err(|code| code.in_parameter(1))?;
-    binding::check(&public, Some(&sensitive), Blame { public: 2, sensitive: 1 })?;
+    // What a parent wrapped that never leaves this TPM was checked when it was made or imported.
+    if !parent_object.has(ObjectAttributes::FIXED_TPM) {
+        binding::check(&public, Some(&sensitive), Blame { public: 2, sensitive: 1 })?;
+    }
+    sensitive.auth = sensitive.auth.clone().without_trailing_zeros();
     let object = context.state.child(parent, public, Some(sensitive))?;
     response.value(&object.name)?;
     context.response_handle = Some(context.state.transients.insert(Transient::Object(object))?);

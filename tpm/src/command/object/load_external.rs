@@ -79,6 +79,8 @@ mod tests {
         })
     }
 
+    const SEED: [u8; 32] = [7; 32];
+
     fn body(secret: Option<&[u8]>, public: &[u8], hierarchy: u32) -> Vec<u8> {
         parameters(|writer| {
             match secret {
@@ -86,7 +88,7 @@ mod tests {
                 Some(secret) => writer.sized(|inner| {
                     inner.value(&8_u16)?;
                     inner.sized_bytes(b"pw")?;
-                    inner.sized_bytes(b"seed")?;
+                    inner.sized_bytes(&SEED)?;
                     inner.sized_bytes(secret)
                 })?,
             }
@@ -100,7 +102,7 @@ mod tests {
     #[test]
     fn secrets_from_outside_belong_to_no_hierarchy() {
         let mut machine = Machine::started();
-        let digest = crate::crypto::hash::HashAlgorithm::Sha256.digest(&[b"seed", b"key"]);
+        let digest = crate::crypto::hash::HashAlgorithm::Sha256.digest(&[&SEED, b"key"]);
         let mut load = |body: &[u8]| machine.command(0x167, body);
         let public = hmac_key(SIGN, &digest);
         let refused = load(&body(Some(b"key"), &public, OWNER));

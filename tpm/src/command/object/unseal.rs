@@ -14,7 +14,8 @@ pub fn execute(
     response: &mut Writer<'_>,
 ) -> Result<()> {
     let () = parameters.read()?;
-    let object = context.state.object(context.handle(1))?;
+    let object = context.state.find_object(context.handle(1));
+    let object = object.ok_or(ResponseCode::TYPE.in_handle(1))?;
     if object.public.object_type() != ObjectType::KeyedHash {
         return Err(ResponseCode::TYPE.in_handle(1));
     }
