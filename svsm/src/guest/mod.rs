@@ -4,6 +4,8 @@
 #[cfg(feature = "bare-metal")]
 mod engine;
 #[cfg(feature = "bare-metal")]
+mod firmware;
+#[cfg(feature = "bare-metal")]
 mod kernel_machine;
 pub mod memory_map;
 #[cfg(feature = "bare-metal")]

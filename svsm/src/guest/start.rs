@@ -4,7 +4,7 @@
 use super::kernel_machine::World;
 use super::memory_map::GuestMemoryMap;
 use super::vcpu_list::VcpuList;
-use super::{engine, payload, run_loop};
+use super::{engine, firmware, payload, run_loop};
 use crate::boot::{self, launch};
 use crate::cpu::per_cpu::{self, PerCpu};
 use crate::cpu::registers::read_tsc;
@@ -21,7 +21,7 @@ use crate::snp::termination::Reason;
 use crate::snp::{msr_protocol, vmsa};
 use core::convert::Infallible;
 use snp_abi::Vmpl;
-use snp_abi::config::LaunchConfig;
+use snp_abi::config::{LaunchConfig, LaunchFlags};
 use snp_abi::ghcb::ApRequest;
 use snp_abi::vmsa::{LongModeEntry, Segment, SevFeatures, Vmsa};
 use spin::{Mutex, Once};
@@ -43,6 +43,10 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
     crate::info!("clock: {} Hz{}", clock.hz(), if clock.is_measured() { "" } else { " (guessed)" });
     let world = world(config, &launch)?;
     grant(world, clock)?;
+    firmware::open(launch.secrets())?;
+    if config.flags.contains(LaunchFlags::VERBOSE) {
+        firmware::log_report();
+    }
     let mut engine = engine::create()?;
     let entry = payload::load(world, config, launch, engine.as_mut(), clock)?;
     SERVICES.attach_vtpm(engine).map_err(|_| Reason::Internal)?;

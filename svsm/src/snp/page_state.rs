@@ -149,6 +149,11 @@ pub fn accept_region(start: u64, end: u64) -> Result<(), PageStateError> {
 /// Any step's, as for [`accept_region`].
 pub fn grant(start: u64, end: u64, vmpl: u8) -> Result<GrantCount, PageStateError> {
     assign(start, end)?;
+    // Assigned, not validated: reading must fail, and we must survive it. This is the one moment to
+    // see both on the machine at hand.
+    if guest::read(start, &mut [0]).is_ok() {
+        return Err(PageStateError::Unchanged(start));
+    }
     let mut count = GrantCount::default();
     for page in pages(start, end) {
         let result = guest::pvalidate(page, true);
