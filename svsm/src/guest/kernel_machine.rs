@@ -112,6 +112,10 @@ impl Machine for KernelMachine<'_> {
         vmsa: bool,
     ) -> Result<(), RmpFault> {
         self.check_ram(page)?;
+        // On such a page the instruction would raise an exception in the SVSM itself.
+        if !self.world.validated.covers(page.address(), page.size().bytes()) {
+            return Err(RmpFault::NotValidated);
+        }
         guest::rmpadjust(page, vmpl, permissions, vmsa)
     }
 
