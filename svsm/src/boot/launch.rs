@@ -145,7 +145,7 @@ fn copy_page(offset: u64) -> Box<Page> {
 
 fn copy_to(offset: u64, copy: &mut Page) {
     let source = launch_page(offset).cast_const();
-    // SAFETY: the launch put a validated page there (docs/design.md, "Guest-physical memory"); it is
+    // SAFETY: the launch put a validated page there (docs/design.md); it is
     // private, so that the host can't change it now.
     unsafe { source.copy_to_nonoverlapping(copy.0.as_mut_ptr(), PAGE_SIZE) };
 }

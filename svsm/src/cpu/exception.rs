@@ -131,7 +131,8 @@ fn fatal(frame: &ExceptionFrame) -> ! {
         frame.rbp,
     );
     crate::error!(
-        "  cs {:#x} ss {:#x} flags {:#x} rax {:#x} rbx {:#x} rcx {:#x} rdx {:#x} rsi {:#x} rdi {:#x}",
+        "  cs {:#x} ss {:#x} flags {:#x} rax {:#x} rbx {:#x} rcx {:#x} rdx {:#x} rsi {:#x} \
+         rdi {:#x}",
         frame.cs,
         frame.ss,
         frame.rflags,

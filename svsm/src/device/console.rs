@@ -20,5 +20,6 @@ pub fn initialise(console: Console) {
 
 fn write(bytes: &[u8]) {
     // A console that does not work must not stop the machine; the ring has the line.
-    let _sent_or_not = per_cpu::current().ghcb.port_write_bytes(PORT.load(Ordering::Relaxed), bytes);
+    let port = PORT.load(Ordering::Relaxed);
+    let _sent_or_not = per_cpu::current().ghcb.port_write_bytes(port, bytes);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The loop that each CPU ends in: let the guest run, and when it comes back, see whether it called.
+//! The loop that each CPU ends in: let the guest run, and when it comes back, see whether it
+//! called.
 //!
 //! What is checked at each return: that the vCPU has a VMSA, that it left by VMGEXIT, and that its
 //! calling area says that a call is pending. Everything else is a return without a call, which the
@@ -65,7 +66,7 @@ fn serve(services: &Services, machine: &mut KernelMachine<'_>, caller: Caller) {
         Some(vcpu) => {
             let served = serve_call(services, machine, caller, &vcpu);
             services.end_call(&vcpu);
-            // A guest page that is not there: the guest has taken its own VMSA or calling area away.
+            // A page that is not there: the guest has taken its own calling area away.
             served.unwrap_or(Kind::Spurious)
         }
         None => Kind::Spurious,

@@ -6,8 +6,8 @@
 //!  region, identity             0x0400_0000 + 16 MiB       text R-X, constants R--, the rest RW-
 //!                                                          (guard pages below stacks: absent;
 //!                                                          GHCBs and bounce pages: shared, RW-)
-//!  GUEST_WINDOW + gpa           guest RAM, private         RW-, user page: SMAP faults every access
-//!                                                          outside the copy routines
+//!  GUEST_WINDOW + gpa           guest RAM, private         RW-, user page: SMAP faults every
+//!                                                          access outside the copy routines
 //! ```
 
 pub mod frames;

@@ -120,7 +120,7 @@ impl Ghcb {
             self.write(SHARED_BUFFER_OFFSET + 8 + index * 8, entry.encode());
         }
         self.write(SHARED_BUFFER_OFFSET, (last as u64) << 16);
-        // The hypervisor may stop half-way to look after other things; that must not go on for ever.
+        // The hypervisor may stop half-way to look after other things, but not for ever.
         for _ in 0..=count {
             let scratch = self.address + SHARED_BUFFER_OFFSET as u64;
             self.call(exit::PAGE_STATE_CHANGE, 0, 0, &[(Field::Scratch, scratch)])?;

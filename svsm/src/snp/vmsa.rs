@@ -22,7 +22,7 @@ static OWN: Mutex<[u64; OWN_MAX]> = Mutex::new([0; OWN_MAX]);
 pub enum VmsaError {
     /// No memory.
     Space(SpaceError),
-    /// More than [`OWN_MAX`].
+    /// More than there are CPUs for.
     TooMany,
     /// RMPADJUST refused to make the page a VMSA.
     Adjust(crate::machine::RmpFault),
@@ -64,11 +64,13 @@ macro_rules! registers {
     ($($name:ident $set_name:ident $field:ident),* $(,)?) => {
         impl VmsaRegisters {
             $(
-                #[doc = concat!("Reads `", stringify!($field), "`.\n\n# Errors\nThe page is not there.")]
+                #[doc = concat!("Reads `", stringify!($field), "`.\n\n")]
+                #[doc = "# Errors\nThe page is not there."]
                 pub fn $name(&self) -> Result<u64, GuestFault> {
                     self.read(offset_of!(Vmsa, $field))
                 }
-                #[doc = concat!("Sets `", stringify!($field), "`.\n\n# Errors\nThe page is not there.")]
+                #[doc = concat!("Sets `", stringify!($field), "`.\n\n")]
+                #[doc = "# Errors\nThe page is not there."]
                 pub fn $set_name(&self, value: u64) -> Result<(), GuestFault> {
                     self.write(offset_of!(Vmsa, $field), value)
                 }
