@@ -101,7 +101,8 @@ fn main() {
             black_box(peer.sign_with_rng(&mut generator, padding, &input[..32]).expect("a result"));
         });
         println!(
-            "RSA-{}: portable {portable:?}, detected {detected:?}, rsa crate {other:?}; load {load:?}",
+            "RSA-{}: portable {portable:?}, detected {detected:?}, rsa crate {other:?}; \
+             load {load:?}",
             8 * size
         );
     }

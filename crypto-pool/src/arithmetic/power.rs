@@ -115,8 +115,8 @@ pub(crate) fn small_power<const N: usize>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadLength;
 
-/// `result = base ^ exponent mod modulus`, in constant time for numbers of a given length: 8, 16, 24
-/// or 32 limbs each.
+/// `result = base ^ exponent mod modulus`, in constant time for numbers of a given length:
+/// 8, 16, 24 or 32 limbs each.
 ///
 /// # Errors
 /// [`BadLength`].

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The table of certificates that an extended guest request brings along, and the extensions of the
-//! chip's certificate. AMD 56421, 4.1.8.1; AMD 57230 (VCEK certificate and KDS interface), chapter 3.
+//! chip's certificate. AMD 56421, 4.1.8.1; AMD 57230 (VCEK certificate and KDS interface),
+//! chapter 3.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

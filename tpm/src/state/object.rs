@@ -41,7 +41,8 @@ pub struct Object {
     pub is_primary: bool,
     /// It, or an ancestor of it, has stClear: its saved contexts don't survive a Reset or Restart.
     pub is_st_clear: bool,
-    /// Below TPM_RH_NULL, though it may have been made by TPM2_Create: it cannot be made persistent.
+    /// Below TPM_RH_NULL, though it may have been made by TPM2_Create: it cannot be made
+    /// persistent.
     pub is_temporary: bool,
 }
 

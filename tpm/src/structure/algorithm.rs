@@ -46,7 +46,10 @@ macro_rules! algorithms {
 
             /// The implemented algorithms in ascending order, with their attributes.
             pub const IMPLEMENTED: &'static [(Self, AlgorithmAttributes)] = &[$(
-                (Self::$name, AlgorithmAttributes::empty()$(.with(AlgorithmAttributes::$attribute))+),
+                (
+                    Self::$name,
+                    AlgorithmAttributes::empty()$(.with(AlgorithmAttributes::$attribute))+,
+                ),
             )*];
         }
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a CPUID page may promise a guest. AMD 56860, 8.17.2.6, and the processors' manuals: a feature
-//! that the processor lacks must not be claimed.
+//! What a CPUID page may promise a guest. AMD 56860, 8.17.2.6, and the processors' manuals:
+//! a feature that the processor lacks must not be claimed.
 
 use snp_abi::cpuid::{CpuidFunction, CpuidPage, CpuidPageError, LEAF_MEMORY_ENCRYPTION};
 
