@@ -2,16 +2,50 @@
 //! Loaded objects, sequences and sessions as the content of a saved context. No TPM but this one
 //! reads it, and only until the next TPM Reset, so it has no version.
 
-use super::object::{CmacSequence, Sequence, SequenceKind, Transient};
+use super::object::{
+    CIPHER_KEY_SIZE_MAX, CmacSequence, OBJECT_RECORD_SIZE_MAX, Sequence, SequenceKind, Transient,
+};
 use super::pcr::BANKS;
 use crate::crypto::cmac::{CMAC_STATE_SIZE, CmacState};
-use crate::crypto::hash::{HASHER_STATE_SIZE_MAX, Hasher};
+use crate::crypto::hash::{DIGEST_SIZE_MAX, HASHER_STATE_SIZE_MAX, Hasher};
 use crate::crypto::hmac::{HMAC_STATE_SIZE_MAX, Hmac};
 use crate::session::{PolicyAuth, PolicyBinding, PolicyState, Session};
 use crate::structure::command_code::CommandCode;
+use crate::structure::context::CONTENT_SIZE_MAX;
 use crate::structure::response_code::ResponseCode;
 use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
 use zeroize::Zeroizing;
+
+const SIZED_DIGEST: usize = 2 + DIGEST_SIZE_MAX;
+/// Octets of the longest sequence: one with a hash for each bank.
+const SEQUENCE_SIZE_MAX: usize =
+    1 + BANKS.len() * (2 + HASHER_STATE_SIZE_MAX) + SIZED_DIGEST + 4 + 1;
+/// Octets of the longest policy: digest, command, locality, binding, PCR counter, timeout, whether
+/// an index is written, proof, and two flags.
+const POLICY_SIZE_MAX: usize =
+    SIZED_DIGEST + (1 + 4) + (1 + 1) + (1 + SIZED_DIGEST) + (1 + 4) + (1 + 8) + (1 + 1) + 3;
+/// Octets of the longest session: kind, hash, cipher, nonce, key, what it is bound to, audit
+/// digest, times, policy.
+const SESSION_SIZE_MAX: usize = 1
+    + (2 + 6)
+    + 2 * SIZED_DIGEST
+    + (1 + SIZED_DIGEST + 2)
+    + (1 + SIZED_DIGEST)
+    + (8 + 4)
+    + POLICY_SIZE_MAX;
+
+// A size that is too small would let TPM2_ContextSave end in failure mode.
+const _: () = assert!(
+    1 + OBJECT_RECORD_SIZE_MAX <= CONTENT_SIZE_MAX
+        && SEQUENCE_SIZE_MAX <= CONTENT_SIZE_MAX
+        && SESSION_SIZE_MAX <= CONTENT_SIZE_MAX,
+    "every object, sequence and session can be saved"
+);
+const _: () = assert!(
+    HMAC_STATE_SIZE_MAX <= BANKS.len() * HASHER_STATE_SIZE_MAX
+        && 6 + 2 + CIPHER_KEY_SIZE_MAX + CMAC_STATE_SIZE <= HASHER_STATE_SIZE_MAX,
+    "no sequence is longer than an event sequence"
+);
 
 const OBJECT: u8 = 0;
 const HASH: u8 = 1;

@@ -4,11 +4,15 @@
 use super::buffer::Buffer;
 use super::handle::Handle;
 use super::response_code::ResponseCode;
+use crate::crypto::hash::DIGEST_SIZE_MAX;
 use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
 
 /// Octets of the longest contextBlob, integrity included. A loaded object is the longest thing
-/// that is saved; TPM2_ContextSave asserts at compile time that it fits.
+/// that is saved; `state::context` asserts at compile time that it fits.
 pub const CONTEXT_SIZE_MAX: usize = 1536;
+
+/// Octets of the longest content of a context, without integrity.
+pub const CONTENT_SIZE_MAX: usize = CONTEXT_SIZE_MAX - (2 + DIGEST_SIZE_MAX);
 
 /// Octets of the longest TPMS_CONTEXT (TPM_PT_MAX_OBJECT_CONTEXT and TPM_PT_MAX_SESSION_CONTEXT).
 pub const SAVED_CONTEXT_SIZE_MAX: usize = 8 + 4 + 4 + 2 + CONTEXT_SIZE_MAX;

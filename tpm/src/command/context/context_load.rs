@@ -2,13 +2,12 @@
 //! TPM2_ContextLoad (Part 3, 28.3).
 
 use super::cipher;
-use super::context_save::CONTENT_SIZE_MAX;
 use crate::crypto::hash::Digest;
 use crate::pipeline::Context;
 use crate::session::Session;
 use crate::state::object::Transient;
 use crate::structure::buffer::Buffer;
-use crate::structure::context::{SAVED_CONTEXT_SIZE_MAX, SavedContext};
+use crate::structure::context::{CONTENT_SIZE_MAX, SAVED_CONTEXT_SIZE_MAX, SavedContext};
 use crate::structure::response_code::ResponseCode;
 use crate::wire::{Parameters, Reader, Result, Unmarshal, Writer};
 

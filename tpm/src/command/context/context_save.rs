@@ -4,19 +4,13 @@
 use zeroize::Zeroizing;
 
 use super::cipher::{self, OBJECT, SEQUENCE, ST_CLEAR_OBJECT};
-use crate::crypto::hash::DIGEST_SIZE_MAX;
 use crate::pipeline::Context;
-use crate::state::object::{OBJECT_RECORD_SIZE_MAX, Transient};
+use crate::state::object::Transient;
 use crate::structure::buffer::Buffer;
-use crate::structure::context::{CONTEXT_SIZE_MAX, SavedContext};
+use crate::structure::context::{CONTENT_SIZE_MAX, SavedContext};
 use crate::structure::handle::Handle;
 use crate::structure::response_code::ResponseCode;
 use crate::wire::{Parameters, Result, Writer};
-
-/// Octets of the content of a context, before integrity.
-pub(super) const CONTENT_SIZE_MAX: usize = CONTEXT_SIZE_MAX - (2 + DIGEST_SIZE_MAX);
-
-const _: () = assert!(OBJECT_RECORD_SIZE_MAX <= CONTENT_SIZE_MAX, "every object can be saved");
 
 /// Handles: saveHandle. The response: context. An object stays; a session does not.
 pub fn execute(
@@ -129,6 +123,49 @@ mod tests {
         machine.command(0x144, &[0, 0]).unwrap();
         let refused = machine.command(0x161, &saved);
         assert_eq!(refused, Err(ResponseCode::INTEGRITY.in_parameter(1)));
+    }
+
+    /// TPM2_Shutdown(STATE), then a loss of power and a start of one kind or the other.
+    fn restart(machine: &mut Machine, startup: u8) {
+        machine.command(0x145, &[0, 1]).unwrap();
+        machine.power_cycle();
+        machine.command(0x144, &[0, startup]).unwrap();
+    }
+
+    #[test]
+    fn an_object_with_st_clear_outlives_a_resume_and_no_restart() {
+        let mut machine = Machine::started();
+        let mut template = storage_key();
+        template[7] |= 0x04;
+        let mut saved = Vec::new();
+        for (template, handle) in [(template, 0x8000_0002_u32), (storage_key(), 0x8000_0000)] {
+            machine.authorised(0x131, &[OWNER], &body(b"", b"", &template)).unwrap();
+            let context = machine.command(0x162, &OBJECT).unwrap();
+            assert_eq!(context[8..12], handle.to_be_bytes());
+            machine.command(0x165, &OBJECT).unwrap();
+            saved.push(context);
+        }
+        restart(&mut machine, 1);
+        for context in &saved {
+            machine.command(0x161, context).unwrap();
+        }
+        restart(&mut machine, 0);
+        let refused = machine.command(0x161, &saved[0]);
+        assert_eq!(refused, Err(ResponseCode::INTEGRITY.in_parameter(1)));
+        assert_eq!(machine.command(0x161, &saved[1]), Ok(OBJECT.to_vec()));
+    }
+
+    /// Everything that can be loaded can be saved, and comes back.
+    #[test]
+    fn the_longest_sequence_and_session_fit() {
+        let mut machine = Machine::started();
+        machine.command(0x186, &[0, 0, 0, 0x10]).unwrap();
+        for _ in 0..200 {
+            machine.authorised(0x15c, &[0x8000_0000], &[0, 3, 1, 2, 3]).unwrap();
+        }
+        let saved = machine.command(0x162, &OBJECT).unwrap();
+        assert_eq!(saved[8..12], [0x80, 0, 0, 1]);
+        assert_eq!(machine.command(0x161, &saved), Ok(std::vec![0x80, 0, 0, 1]));
     }
 
     #[test]

@@ -116,6 +116,36 @@ mod tests {
     }
 
     #[test]
+    fn clear_leaves_no_persistent_object_of_owner_and_endorsement() {
+        let mut machine = machine(OWNER);
+        evict(&mut machine, OWNER, OBJECT, 0x8100_0001).unwrap();
+        for (hierarchy, auth, object, handle) in [
+            (ENDORSEMENT, OWNER, OBJECT + 1, 0x8101_0001),
+            (PLATFORM, PLATFORM, OBJECT + 2, 0x8180_0001),
+        ] {
+            machine.authorised(0x131, &[hierarchy], &body(b"", b"", &storage_key())).unwrap();
+            evict(&mut machine, auth, object, handle).unwrap();
+        }
+        machine.authorised(0x126, &[PLATFORM], &[]).unwrap();
+        let mut is_there = |handle: u32| machine.command(0x173, &handle.to_be_bytes()).is_ok();
+        assert!(!is_there(0x8100_0001) && !is_there(0x8101_0001));
+        assert!(!is_there(OBJECT) && !is_there(OBJECT + 1));
+        assert!(is_there(0x8180_0001) && is_there(OBJECT + 2));
+    }
+
+    #[test]
+    fn what_cannot_outlive_power_stays_transient() {
+        let attributes = Err(ResponseCode::ATTRIBUTES.in_handle(2));
+        let mut machine = Machine::started();
+        let mut template = storage_key();
+        template[7] |= 0x04; // stClear
+        machine.authorised(0x131, &[OWNER], &body(b"", b"", &template)).unwrap();
+        assert_eq!(evict(&mut machine, OWNER, OBJECT, 0x8100_0000), attributes);
+        machine.command(0x186, &[0, 0, 0, 0x0b]).unwrap();
+        assert_eq!(evict(&mut machine, OWNER, OBJECT + 1, 0x8100_0000), attributes);
+    }
+
+    #[test]
     fn there_are_as_many_as_places() {
         let mut machine = machine(OWNER);
         for number in 0..64 {

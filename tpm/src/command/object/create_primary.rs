@@ -44,8 +44,13 @@ pub fn execute(
 
 #[cfg(test)]
 pub(in crate::command) mod tests {
+    use crate::crypto::hash::{Digest, HashAlgorithm};
+    use crate::structure::digest::Name;
     use crate::structure::response_code::ResponseCode;
+    use crate::structure::tag::StructureTag;
+    use crate::structure::ticket::Ticket;
     use crate::testing::{ENDORSEMENT, Machine, NULL, OWNER, PLATFORM, parameters};
+    use crate::wire::Reader;
     use std::vec::Vec;
 
     /// The parameters of a creation: authorisation value, data, public area.
@@ -157,6 +162,78 @@ pub(in crate::command) mod tests {
         assert_eq!(name[..4], [0, 34, 0, 0x0b]);
         let digest = crate::crypto::hash::HashAlgorithm::Sha256.digest(&[public]);
         assert_eq!(name[4..], *digest.as_bytes());
+    }
+
+    /// A ticket's HMAC covers the Name first, then the digest of the creation data.
+    #[test]
+    fn order_of_the_creation_ticket() {
+        let mut machine = Machine::started();
+        let response = machine.authorised(0x131, &[OWNER], &body(b"", b"", &storage_key()));
+        let response = response.unwrap();
+        let mut reader = Reader::new(&response[4..]);
+        let _public = reader.sized(4096).unwrap();
+        let data = reader.sized(4096).unwrap();
+        let digest: Digest = reader.value().unwrap();
+        assert_eq!(digest, HashAlgorithm::Sha256.digest(&[data.rest()]));
+        let ticket: Ticket = reader.value().unwrap();
+        let name: Name = reader.value().unwrap();
+        assert_eq!(ticket.tag, StructureTag::Creation);
+        let state = machine.tpm.state();
+        assert!(state.is_ticket(&ticket, &[&name, &digest]));
+        assert!(!state.is_ticket(&ticket, &[&digest, &name]));
+    }
+
+    #[test]
+    fn creation_data_say_where_and_when() {
+        let mut machine = Machine::started();
+        machine.locality = 3;
+        machine.extend_pcr(16, &[1; 32]);
+        let value = machine.read_pcr(16);
+        let body = parameters(|writer| {
+            writer.sized(|inner| inner.bytes(&[0; 4]))?;
+            writer.sized_bytes(&storage_key())?;
+            writer.sized_bytes(b"outside")?;
+            writer.value(&1_u32)?;
+            writer.bytes(&[0, 0x0b, 3, 0, 0, 1])
+        });
+        let response = machine.authorised(0x131, &[OWNER], &body).unwrap();
+        let mut reader = Reader::new(&response[4..]);
+        let _public = reader.sized(4096).unwrap();
+        let mut data = reader.sized(4096).unwrap();
+        assert_eq!(data.take(10).unwrap(), [0, 0, 0, 1, 0, 0x0b, 3, 0, 0, 1]);
+        let digest: Digest = data.value().unwrap();
+        assert_eq!(digest, HashAlgorithm::Sha256.digest(&[&value]));
+        assert_eq!(data.take(3).unwrap(), [8, 0, 0x10], "locality 3, no parent's algorithm");
+        let (name, qualified): (Name, Name) = (data.value().unwrap(), data.value().unwrap());
+        assert_eq!(
+            (name.as_slice(), qualified.as_slice()),
+            (&[0x40, 0, 0, 1][..], &[0x40, 0, 0, 1][..])
+        );
+        assert_eq!(data.rest(), [&[0, 7][..], b"outside"].concat());
+    }
+
+    /// The template L-2 of TCG's EK credential profile.
+    #[test]
+    fn the_standard_endorsement_key() {
+        let mut machine = Machine::started();
+        let policy = HashAlgorithm::Sha256.digest(&[&HashAlgorithm::Sha256.digest(&[
+            &[0; 32],
+            &[0, 0, 1, 0x51],
+            &[0x40, 0, 0, 0x0b],
+        ])]);
+        let template = parameters(|writer| {
+            [0x23_u16, 0x0b, 3, 0x00b2].iter().try_for_each(|word| writer.value(word))?;
+            writer.sized_bytes(&policy)?;
+            [6_u16, 128, 0x43, 0x10, 3, 0x10].iter().try_for_each(|word| writer.value(word))?;
+            writer.sized_bytes(&[0; 32])?;
+            writer.sized_bytes(&[0; 32])
+        });
+        assert_eq!(policy[..4], [0x83, 0x71, 0x97, 0x67], "PolicyA as the profile prints it");
+        let made = machine.authorised(0x131, &[ENDORSEMENT], &body(b"", b"", &template)).unwrap();
+        assert_eq!(made[4..6], [0, 122]);
+        // It is not used with its (empty) password.
+        let refused = machine.authorised(0x153, &[0x8000_0000], &body(b"", b"", &storage_key()));
+        assert_eq!(refused, Err(ResponseCode::AUTH_UNAVAILABLE));
     }
 
     #[test]
