@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The commands (Part 3): one table of all of them, one file for each under a folder for each
 //! chapter of Part 3. A file has the action and its tests; everything that all commands have in
-//! common (frame, handles, authorisation, encryption, commit) is the [`pipeline`](crate::pipeline)'s.
+//! common (frame, handles, authorisation, encryption, commit) is the
+//! [`pipeline`](crate::pipeline)'s.
 
 pub mod capability;
 pub mod clock;
@@ -13,6 +14,7 @@ pub mod hierarchy;
 pub mod management;
 pub mod object;
 pub mod pcr;
+pub mod policy;
 pub mod random;
 pub mod session;
 pub mod startup;
@@ -92,7 +94,8 @@ pub enum HandleType {
     Hierarchy,
     /// TPMI_RH_HIERARCHY+.
     HierarchyOrNull,
-    /// TPMI_RH_BASE_HIERARCHY of TPM2_HierarchyControl: owner, endorsement, platform, enabled or not.
+    /// TPMI_RH_BASE_HIERARCHY of TPM2_HierarchyControl: owner, endorsement, platform, enabled or
+    /// not.
     BaseHierarchy,
     /// TPMI_RH_HIERARCHY_AUTH: owner, endorsement, platform, lockout.
     HierarchyAuth,

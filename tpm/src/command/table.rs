@@ -11,7 +11,8 @@ use HandleType::{
 
 use super::{
     Command, HandleSlot, HandleType, Role, Traits, capability, clock, context, dictionary_attack,
-    duplication, hash_hmac, hierarchy, management, object, pcr, random, session, startup, testing,
+    duplication, hash_hmac, hierarchy, management, object, pcr, policy, random, session, startup,
+    testing,
 };
 use crate::structure::command_code::CommandCode;
 
@@ -110,7 +111,8 @@ commands! {
     ACTIVATE_CREDENTIAL: [admin(Object), user(Object)],
         [DECRYPT, ENCRYPT], Some(object::activate_credential::execute);
     CERTIFY: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
-    POLICY_NV: [user(NvAuth), none(NvIndex), none(PolicySession)], [DECRYPT], None;
+    POLICY_NV: [user(NvAuth), none(NvIndex), none(PolicySession)],
+        [DECRYPT], Some(policy::nv::execute);
     CERTIFY_CREATION: [user(ObjectOrNull), none(Object)], [DECRYPT, ENCRYPT], None;
     DUPLICATE: [dup(Object), none(ObjectOrNull)],
         [DECRYPT, ENCRYPT], Some(duplication::duplicate::execute);
@@ -121,7 +123,8 @@ commands! {
     NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV], None;
     OBJECT_CHANGE_AUTH: [admin(Object), none(Object)],
         [DECRYPT, ENCRYPT], Some(object::change_auth::execute);
-    POLICY_SECRET: [user(Entity), none(PolicySession)], [DECRYPT, ENCRYPT], None;
+    POLICY_SECRET: [user(Entity), none(PolicySession)],
+        [DECRYPT, ENCRYPT], Some(policy::secret::execute);
     REWRAP: [user(ObjectOrNull), none(ObjectOrNull)],
         [DECRYPT, ENCRYPT], Some(duplication::rewrap::execute);
     CREATE: [user(Object)], [DECRYPT, ENCRYPT], Some(object::create::execute);
@@ -135,7 +138,8 @@ commands! {
     SEQUENCE_UPDATE: [user(Object)], [DECRYPT], Some(hash_hmac::sequence_update::execute);
     SIGN: [user(Object)], [DECRYPT], None;
     UNSEAL: [user(Object)], [ENCRYPT], Some(object::unseal::execute);
-    POLICY_SIGNED: [none(Object), none(PolicySession)], [DECRYPT, ENCRYPT], None;
+    POLICY_SIGNED: [none(Object), none(PolicySession)],
+        [DECRYPT, ENCRYPT], Some(policy::signed::execute);
     CONTEXT_LOAD: [], [RESPONSE, NO_SESSIONS], Some(context::context_load::execute);
     CONTEXT_SAVE: [none(Context)], [NO_SESSIONS], Some(context::context_save::execute);
     ECDH_KEY_GEN: [none(Object)], [ENCRYPT], None;
@@ -144,15 +148,15 @@ commands! {
     LOAD_EXTERNAL: [], [RESPONSE, DECRYPT, ENCRYPT], Some(object::load_external::execute);
     MAKE_CREDENTIAL: [none(Object)], [DECRYPT, ENCRYPT], Some(object::make_credential::execute);
     NV_READ_PUBLIC: [none(NvIndex)], [ENCRYPT], None;
-    POLICY_AUTHORIZE: [none(PolicySession)], [DECRYPT], None;
-    POLICY_AUTH_VALUE: [none(PolicySession)], [], None;
-    POLICY_COMMAND_CODE: [none(PolicySession)], [], None;
-    POLICY_COUNTER_TIMER: [none(PolicySession)], [DECRYPT], None;
-    POLICY_CP_HASH: [none(PolicySession)], [DECRYPT], None;
-    POLICY_LOCALITY: [none(PolicySession)], [], None;
-    POLICY_NAME_HASH: [none(PolicySession)], [DECRYPT], None;
-    POLICY_OR: [none(PolicySession)], [], None;
-    POLICY_TICKET: [none(PolicySession)], [DECRYPT], None;
+    POLICY_AUTHORIZE: [none(PolicySession)], [DECRYPT], Some(policy::authorize::execute);
+    POLICY_AUTH_VALUE: [none(PolicySession)], [], Some(policy::auth_value::execute);
+    POLICY_COMMAND_CODE: [none(PolicySession)], [], Some(policy::command_code::execute);
+    POLICY_COUNTER_TIMER: [none(PolicySession)], [DECRYPT], Some(policy::counter_timer::execute);
+    POLICY_CP_HASH: [none(PolicySession)], [DECRYPT], Some(policy::cp_hash::execute);
+    POLICY_LOCALITY: [none(PolicySession)], [], Some(policy::locality::execute);
+    POLICY_NAME_HASH: [none(PolicySession)], [DECRYPT], Some(policy::name_hash::execute);
+    POLICY_OR: [none(PolicySession)], [], Some(policy::or::execute);
+    POLICY_TICKET: [none(PolicySession)], [DECRYPT], Some(policy::ticket::execute);
     READ_PUBLIC: [none(Object)], [ENCRYPT], Some(object::read_public::execute);
     RSA_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
     START_AUTH_SESSION: [none(ObjectOrNull), none(EntityOrNull)],
@@ -166,7 +170,7 @@ commands! {
     GET_TEST_RESULT: [], [ENCRYPT, IN_FAILURE], Some(testing::get_test_result::execute);
     HASH: [], [DECRYPT, ENCRYPT], Some(hash_hmac::hash::execute);
     PCR_READ: [], [], Some(pcr::read::execute);
-    POLICY_PCR: [none(PolicySession)], [DECRYPT], None;
+    POLICY_PCR: [none(PolicySession)], [DECRYPT], Some(policy::pcr::execute);
     POLICY_RESTART: [none(PolicySession)], [], Some(session::policy_restart::execute);
     READ_CLOCK: [], [], Some(clock::read_clock::execute);
     PCR_EXTEND: [user(PcrOrNull)], [NV], Some(pcr::extend::execute);
@@ -175,19 +179,21 @@ commands! {
     EVENT_SEQUENCE_COMPLETE: [user(PcrOrNull), user(Object)],
         [NV, FLUSHED, DECRYPT], Some(hash_hmac::event_sequence_complete::execute);
     HASH_SEQUENCE_START: [], [RESPONSE, DECRYPT], Some(hash_hmac::hash_sequence_start::execute);
-    POLICY_PHYSICAL_PRESENCE: [none(PolicySession)], [], None;
-    POLICY_DUPLICATION_SELECT: [none(PolicySession)], [DECRYPT], None;
-    POLICY_GET_DIGEST: [none(PolicySession)], [ENCRYPT], None;
+    POLICY_PHYSICAL_PRESENCE: [none(PolicySession)], [], Some(policy::physical_presence::execute);
+    POLICY_DUPLICATION_SELECT: [none(PolicySession)],
+        [DECRYPT], Some(policy::duplication_select::execute);
+    POLICY_GET_DIGEST: [none(PolicySession)], [ENCRYPT], Some(policy::get_digest::execute);
     TEST_PARMS: [], [], Some(capability::test_parms::execute);
     COMMIT: [user(Object)], [DECRYPT, ENCRYPT], None;
-    POLICY_PASSWORD: [none(PolicySession)], [], None;
+    POLICY_PASSWORD: [none(PolicySession)], [], Some(policy::password::execute);
     Z_GEN_2_PHASE: [user(Object)], [DECRYPT, ENCRYPT], None;
     EC_EPHEMERAL: [], [ENCRYPT], None;
-    POLICY_NV_WRITTEN: [none(PolicySession)], [], None;
-    POLICY_TEMPLATE: [none(PolicySession)], [DECRYPT], None;
+    POLICY_NV_WRITTEN: [none(PolicySession)], [], Some(policy::nv_written::execute);
+    POLICY_TEMPLATE: [none(PolicySession)], [DECRYPT], Some(policy::template::execute);
     CREATE_LOADED: [user(Parent)],
         [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_loaded::execute);
-    POLICY_AUTHORIZE_NV: [user(NvAuth), none(NvIndex), none(PolicySession)], [], None;
+    POLICY_AUTHORIZE_NV: [user(NvAuth), none(NvIndex), none(PolicySession)],
+        [], Some(policy::authorize_nv::execute);
     ENCRYPT_DECRYPT_2: [user(Object)], [DECRYPT, ENCRYPT], None;
     AC_GET_CAPABILITY: [none(Attached)], [], None;
     AC_SEND: [dup(Object), user(NvAuth), none(Attached)], [DECRYPT], None;
@@ -196,8 +202,8 @@ commands! {
     ACT_SET_TIMEOUT: [user(Timer)], [], None;
     ECC_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
     ECC_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
-    POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], None;
-    POLICY_PARAMETERS: [none(PolicySession)], [DECRYPT], None;
+    POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], Some(policy::capability::execute);
+    POLICY_PARAMETERS: [none(PolicySession)], [DECRYPT], Some(policy::parameters::execute);
     NV_DEFINE_SPACE_2: [user(Provision)], [PRESENCE, NV, DECRYPT], None;
     NV_READ_PUBLIC_2: [none(NvIndex)], [ENCRYPT], None;
     // Not implemented: nothing can be set.

@@ -8,5 +8,6 @@ pub mod generate;
 pub mod key;
 pub mod load;
 pub mod secret;
+pub mod signature;
 pub mod storage;
 pub mod template;

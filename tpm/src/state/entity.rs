@@ -149,6 +149,27 @@ impl State {
         policy.copied().unwrap_or_default()
     }
 
+    /// The hierarchy that an entity belongs to, for tickets about it.
+    pub fn hierarchy_of(&self, handle: Handle) -> Handle {
+        match handle.kind() {
+            Some(HandleKind::Transient | HandleKind::Persistent) => {
+                self.find_object(handle).map_or(Handle::NULL, |object| object.hierarchy)
+            }
+            Some(HandleKind::NvIndex) => match self.nv.get(handle) {
+                Some(index) if index.public.attributes.contains(NvAttributes::PLATFORM_CREATE) => {
+                    Handle::PLATFORM
+                }
+                _ => Handle::OWNER,
+            },
+            Some(HandleKind::Permanent) => match handle {
+                Handle::PLATFORM | Handle::ENDORSEMENT | Handle::NULL => handle,
+                // Lockout is the owner's.
+                _ => Handle::OWNER,
+            },
+            _ => Handle::PLATFORM,
+        }
+    }
+
     /// Whether failed authorisations of the entity count for dictionary-attack protection.
     pub fn is_da_protected(&self, handle: Handle) -> bool {
         match handle.kind() {

@@ -7,11 +7,13 @@
 pub mod capacity;
 pub mod clock;
 mod commit;
+mod commitment;
 mod context;
 mod entity;
 pub mod groups;
 pub mod hierarchy;
 pub mod nv;
+mod nv_access;
 mod nv_start;
 pub mod object;
 pub mod pcr;

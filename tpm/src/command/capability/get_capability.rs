@@ -5,6 +5,7 @@ use super::property;
 use crate::command::{COMMANDS, Command};
 use crate::crypto::hash::DIGEST_SIZE_MAX;
 use crate::pipeline::Context;
+use crate::platform::Vendor;
 use crate::state::State;
 use crate::state::capacity::{CAPABILITY_BUFFER_SIZE, TIMERS};
 use crate::state::object::Persistent;
@@ -17,7 +18,7 @@ use crate::structure::ecc::EccCurve;
 use crate::structure::handle::{Handle, HandleKind};
 use crate::structure::pcr_selection::{PCR_COUNT, PcrBitmap, PcrSelection};
 use crate::structure::response_code::ResponseCode;
-use crate::wire::{Counter, Marshal, Parameters, Result, Writer};
+use crate::wire::{Counter, Marshal, Parameters, Reader, Result, Writer};
 
 /// Octets of the capability and of a list's count, which are part of the buffer.
 const LIST_HEADER_SIZE: usize = 8;
@@ -33,7 +34,53 @@ pub fn execute(
     response.value(&false)?;
     response.value(&capability)?;
     let vendor = context.platform.vendor();
-    let state = &*context.state;
+    let is_more = write_list(context.state, &vendor, (capability, property, count), response)?;
+    response.patch(more_data, &[u8::from(is_more)])
+}
+
+/// Writes the one entry of a group that `property` names. TPM_RC_VALUE for a group without single
+/// entries (parameter 4) and for an entry that isn't there (parameter 5), as
+/// TPM2_PolicyCapability counts them.
+pub(in crate::command) fn one_entry(
+    state: &State,
+    vendor: &Vendor,
+    capability: Capability,
+    property: u32,
+    writer: &mut Writer<'_>,
+) -> Result<()> {
+    let is_u16 = matches!(capability, Capability::Algorithms | Capability::EccCurves);
+    if capability == Capability::Pcrs {
+        return Err(ResponseCode::VALUE.in_parameter(4));
+    }
+    let mut buffer = [0; 256];
+    let mut list = Writer::new(&mut buffer);
+    write_list(state, vendor, (capability, property, 1), &mut list)
+        .map_err(|_| ResponseCode::VALUE.in_parameter(4))?;
+    let absent = ResponseCode::VALUE.in_parameter(5);
+    let mut reader = Reader::new(list.written());
+    if reader.value::<u32>()? != 1 {
+        return Err(absent);
+    }
+    let entry = reader.rest();
+    let key = match capability {
+        _ if is_u16 => u32::from(reader.value::<u16>()?),
+        // The number of a command stands in the low half of its attributes.
+        Capability::Commands => reader.value::<u32>()? & 0xffff,
+        _ => reader.value()?,
+    };
+    if key != property {
+        return Err(absent);
+    }
+    writer.bytes(entry)
+}
+
+/// Writes a list, from a property on and of so many entries; whether there are more.
+fn write_list(
+    state: &State,
+    vendor: &Vendor,
+    (capability, property, count): (Capability, u32, u32),
+    response: &mut Writer<'_>,
+) -> Result<bool> {
     let mut list = Listing::begin(response, count)?;
     match capability {
         Capability::Algorithms => {
@@ -66,7 +113,7 @@ pub fn execute(
         }
         Capability::TpmProperties => {
             let known = Property::ALL.iter().filter(|known| known.raw() >= property);
-            let known = known.map(|known| (known.raw(), property::value(state, &vendor, *known)));
+            let known = known.map(|known| (known.raw(), property::value(state, vendor, *known)));
             list.add(response, 8, known)?;
         }
         Capability::PcrProperties => {
@@ -83,9 +130,8 @@ pub fn execute(
             return Err(ResponseCode::VALUE.in_parameter(1));
         }
     }
-    let is_more = list.is_more;
     list.counter.end(response)?;
-    response.patch(more_data, &[u8::from(is_more)])
+    Ok(list.is_more)
 }
 
 /// A list that ends where the caller or the buffer has had enough.
