@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was counted: exits by kind, and ticks of the time stamp counter spent in each VMPL and in the
-//! machine itself, for each processor. Printed when the machine ends, one JSON object a line.
+//! What was counted: exits by kind, and ticks of the time stamp counter spent in each VMPL and in
+//! the machine itself, for each processor. Printed when the machine ends, one JSON object a line.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -70,10 +70,13 @@ struct Cell {
     ticks: AtomicU64,
 }
 
-static CELLS: [[Cell; 4]; MAX_PROCESSORS] = [const {
-    [const { Cell { events: [const { AtomicU64::new(0) }; NAMES.len()], ticks: AtomicU64::new(0) } };
-        4]
-}; MAX_PROCESSORS];
+impl Cell {
+    const fn new() -> Self {
+        Self { events: [const { AtomicU64::new(0) }; NAMES.len()], ticks: AtomicU64::new(0) }
+    }
+}
+
+static CELLS: [[Cell; 4]; MAX_PROCESSORS] = [const { [const { Cell::new() }; 4] }; MAX_PROCESSORS];
 /// Ticks spent in the machine itself, by processor.
 static MACHINE_TICKS: [AtomicU64; MAX_PROCESSORS] = [const { AtomicU64::new(0) }; MAX_PROCESSORS];
 /// Time stamps: the machine's start, the first entry of VMPL0, the first entry of VMPL2.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What CPUID tells the guest: the same in the CPUID page, in the MSR protocol and in the GHCB.
 //!
-//! Hidden: what TCG lacks or has inconsistently (XSAVE with all that needs it), what the machine has
-//! no way to follow (x2APIC, MONITOR, SVM, PCID, five-level paging, protection keys).
+//! Hidden: what TCG lacks or has inconsistently (XSAVE with all that needs it), what the machine
+//! has no way to follow (x2APIC, MONITOR, SVM, PCID, five-level paging, protection keys).
 
 use snp_abi::cpuid::{CpuidFunction, CpuidPage};
 

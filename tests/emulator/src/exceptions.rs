@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine's own interrupt table: NMIs are other processors' kicks, everything else is a defect.
+//! The machine's own interrupt table: NMIs are other processors' kicks, everything else is a
+//! defect.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

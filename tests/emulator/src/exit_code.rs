@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Codes the machine ends QEMU with. QEMU's own exit status is `code * 2 + 1`, so that 0 is left for
-//! a guest that powered off through ACPI, and 1 for QEMU's own failures.
+//! Codes the machine ends QEMU with. QEMU's own exit status is `code * 2 + 1`, so that 0 is left
+//! for a guest that powered off through ACPI, and 1 for QEMU's own failures.
 
 /// The machine has a defect of its own (status 3).
 pub const MACHINE_DEFECT: u32 = 1;

@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU's firmware configuration device, byte by byte through its ports: the machine reads the number
-//! of processors, and symbols when it stops. The guest has the device otherwise.
+//! QEMU's firmware configuration device, byte by byte through its ports: the machine reads the
+//! number of processors, and symbols when it stops. The guest has the device otherwise.
+
+use snp_abi::fw_cfg::{ITEM_FILE_DIRECTORY, NAME_SIZE, PORT_DATA, PORT_SELECTOR};
 
 use crate::processor::{Width, port_in, port_out};
 
-const SELECTOR_PORT: u16 = 0x510;
-const DATA_PORT: u16 = 0x511;
 const KEY_PROCESSORS: u16 = 0x05;
-const KEY_DIRECTORY: u16 = 0x19;
 /// Most files looked at.
 const MAX_FILES: u32 = 256;
-const NAME_SIZE: usize = 56;
 
 fn select(key: u16) {
-    port_out(SELECTOR_PORT, Width::Word, u32::from(key));
+    port_out(PORT_SELECTOR, Width::Word, u32::from(key));
 }
 
 /// The next byte of what is selected.
 #[expect(clippy::cast_possible_truncation, reason = "a byte was read")]
 pub(crate) fn next_byte() -> u8 {
-    port_in(DATA_PORT, Width::Byte) as u8
+    port_in(PORT_DATA, Width::Byte) as u8
 }
 
 fn next_bytes<const N: usize>() -> [u8; N] {
@@ -34,7 +32,7 @@ pub(crate) fn processors() -> u16 {
 
 /// Selects a file; its size in bytes.
 pub(crate) fn select_file(wanted: &[u8]) -> Option<u32> {
-    select(KEY_DIRECTORY);
+    select(ITEM_FILE_DIRECTORY);
     let count = u32::from_be_bytes(next_bytes());
     for _ in 0..count.min(MAX_FILES) {
         let size = u32::from_be_bytes(next_bytes());

@@ -7,6 +7,7 @@
 mod ap_creation;
 mod call;
 mod device;
+mod dma;
 mod guest_request;
 mod page_state;
 
@@ -111,8 +112,8 @@ fn msr_protocol(context: &mut Context, request: Request) -> Next {
     next
 }
 
-/// Whether this VMPL may be run now. VMPL0 may run one that has no VMSA yet: the processor then waits
-/// until AP creation gives it one. For the others that would be a way to lose the processor.
+/// Whether this VMPL may be run now. VMPL0 may run one that has no VMSA yet: the processor then
+/// waits until AP creation gives it one. For the others that would be a way to lose the processor.
 fn run_vmpl(context: &Context, vmpl: Vmpl) -> Option<Vmpl> {
     let (_, member) = world::member(context.processor as u64)?;
     (context.vmpl == Vmpl::Vmpl0 || member.vmsa(vmpl).is_some()).then_some(vmpl)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The launch: memory becomes the guest's, and the IGVM file is loaded as the secure processor and QEMU
-//! do it together. AMD 56860, 8.17 (SNP_LAUNCH_UPDATE).
+//! The launch: memory becomes the guest's, and the IGVM file is loaded as the secure processor and
+//! QEMU do it together. AMD 56860, 8.17 (SNP_LAUNCH_UPDATE).
 
 mod memory_map;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An SEV-SNP machine inside plain QEMU: a thin hypervisor with nested SVM that presents to its guests
-//! what SNP hardware and its hypervisor would, and enforces the rules.
+//! An SEV-SNP machine inside plain QEMU: a thin hypervisor with nested SVM that presents to its
+//! guests what SNP hardware and its hypervisor would, and enforces the rules.
 //!
-//! What runs where: QEMU emulates a processor with SVM (or KVM virtualises one). This program is its
-//! kernel. It loads an IGVM file, and runs what is in it at VMPL0, and what that starts at the other
-//! VMPLs, as its own nested guests. All devices are QEMU's and belong to the guest.
+//! What runs where: QEMU emulates a processor with SVM (or KVM virtualises one). This program is
+//! its kernel. It loads an IGVM file, and runs what is in it at VMPL0, and what that starts at the
+//! other VMPLs, as its own nested guests. All devices are QEMU's and belong to the guest.
 //!
 //! ```text
 //! start      what QEMU was started with; memory; the other processors

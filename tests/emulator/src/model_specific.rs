@@ -13,7 +13,8 @@ const MTRR_CAPABILITY: u32 = 0xfe;
 const MACHINE_CHECK_CAPABILITY: u32 = 0x179;
 const MACHINE_CHECK_STATUS: u32 = 0x17a;
 const MACHINE_CHECK_CONTROL: u32 = 0x17b;
-/// Control, status, address and more of the banks, of which there are none: Linux looks all the same.
+/// Control, status, address and more of the banks, of which there are none: Linux looks all the
+/// same.
 const MACHINE_CHECK_BANKS: core::ops::RangeInclusive<u32> = 0x400..=0x47f;
 const MTRR_DEFAULT_TYPE: u32 = 0x2ff;
 const HARDWARE_CONFIGURATION: u32 = 0xc001_0015;
@@ -25,8 +26,8 @@ const LOAD_STORE_CONFIGURATION: u32 = 0xc001_1020;
 const INTERRUPT_PENDING_MESSAGE: u32 = 0xc001_0055;
 const OS_VISIBLE_WORKAROUNDS: core::ops::RangeInclusive<u32> = 0xc001_0140..=0xc001_0141;
 
-/// The value of a register, or `None` for #GP. The guest's boot processor isn't QEMU's, which alone is
-/// marked as one in the real register.
+/// The value of a register, or `None` for #GP. The guest's boot processor isn't QEMU's, which alone
+/// is marked as one in the real register.
 pub(crate) fn read(msr: u32, is_boot_processor: bool) -> Option<u64> {
     match msr {
         APIC_BASE => {

@@ -2,8 +2,8 @@
 //! Nested page tables that let the real processor enforce the RMP: one set for each VMPL.
 //!
 //! ```text
-//! root, paging on:   [0] ─► shared view (C = 0)    [1] ─► private view (C = 1: bit 39 of the address)
-//! root, paging off:  [0] ─► private view           every access is private
+//! root, paging on: [0] ─► shared view (C = 0) [1] ─► private view (C = 1: bit 39 of the address)
+//! root, paging off: [0] ─► private view every access is private
 //! ```
 //! Entries appear on nested page faults, when the RMP allows the access, and go when an RMP change
 //! takes a right away. A device has no entry: its accesses always exit.

@@ -82,7 +82,8 @@ pub(crate) fn copy(from: u64, to: u64, length: u64) {
 /// Copies bytes out.
 pub(crate) fn read_bytes(address: u64, bytes: &mut [u8]) {
     let pointer = pointer(address, bytes.len() as u64);
-    // SAFETY: the source is identity-mapped and outside what Rust owns, so it can't overlap `bytes`.
+    // SAFETY: the source is identity-mapped and outside what Rust owns, so it can't overlap
+    // `bytes`.
     unsafe { ptr::copy_nonoverlapping(pointer, bytes.as_mut_ptr(), bytes.len()) }
 }
 

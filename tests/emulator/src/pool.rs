@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine's pool of pages: from the end of its image to [`MACHINE_END`]. Pages are never given
-//! back; every user has a bound of its own (nested tables: one table for each 2 MiB, view and VMPL).
+//! back; every user has a bound of its own (nested tables: one table for each 2 MiB, view and
+//! VMPL).
 
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From QEMU's PVH entry to the guest's first instruction.
 //!
-//! PVH start info: Xen, `include/public/arch-x86/hvm/start_info.h`. QEMU's `-initrd` file arrives as the
-//! one module, at the top of RAM.
+//! PVH start info: Xen, `include/public/arch-x86/hvm/start_info.h`. QEMU's `-initrd` file arrives
+//! as the one module, at the top of RAM.
 
 use core::hint::spin_loop;
 use core::ops::Range;
@@ -143,7 +143,8 @@ fn enable_svm() {
     const EFER_SVME: u64 = 1 << 12;
     const VM_HSAVE_PA: u32 = 0xc001_0117;
     let host_save_area = pool::pages(1);
-    // SAFETY: SVM changes nothing for the machine's code; the save area is a page of this processor.
+    // SAFETY: SVM changes nothing for the machine's code; the save area is a page of this
+    // processor.
     unsafe {
         write_msr(EFER, read_msr(EFER) | EFER_SVME);
         write_msr(VM_HSAVE_PA, host_save_area);

@@ -233,8 +233,8 @@ impl Vcpu {
                 context.enter(vmsa);
                 return;
             }
-            // SAFETY: the flag outlives the call, which only reads it; GIF is clear before and after,
-            // and the NMI handler works on this stack without a red zone below it.
+            // SAFETY: the flag outlives the call, which only reads it; GIF is clear before and
+            // after, and the NMI handler works on this stack without a red zone below it.
             unsafe { wait_for_nmi(self.member.wake.as_ptr()) }
         }
     }
@@ -306,7 +306,7 @@ impl Vcpu {
 
 /// Swallows the NMI that brought the processor here: an intercept leaves it pending.
 pub(crate) fn swallow_nmi() {
-    // SAFETY: the NMI handler is installed, works on this stack and changes no register; GIF is clear
-    // again afterwards.
+    // SAFETY: the NMI handler is installed, works on this stack and changes no register; GIF is
+    // clear again afterwards.
     unsafe { drain_nmi() }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report that ends the machine when the guest breaks a rule: one line with everything, the last
-//! exits, and an exit code.
+//! The report that ends the machine when the guest breaks a rule: one line with everything, the
+//! last exits, and an exit code.
 
 use core::fmt::{self, Display};
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -36,6 +36,7 @@ pub enum Rule {
     NoVmsaForVmpl,
     GhcbNotShared,
     GhcbNotMemory,
+    DmaToPrivateMemory,
     MsrProtocolUnknown,
     MsrProtocolMalformed,
     EventUnknown,
@@ -72,6 +73,7 @@ impl Rule {
             Self::NoVmsaForVmpl => "no-vmsa-for-vmpl",
             Self::GhcbNotShared => "ghcb-not-shared",
             Self::GhcbNotMemory => "ghcb-not-memory",
+            Self::DmaToPrivateMemory => "dma-to-private-memory",
             Self::MsrProtocolUnknown => "msr-protocol-unknown",
             Self::MsrProtocolMalformed => "msr-protocol-malformed",
             Self::EventUnknown => "event-unknown",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The virtual machine control block that the real processor (QEMU) runs from. AMD 24593, appendix B.
+//! The virtual machine control block that the real processor (QEMU) runs from. AMD 24593, appendix
+//! B.
 //!
 //! Its save area has the layout of the first 0x298 bytes of a VMSA, so entering and leaving a VMPL
 //! is a copy between the two.
@@ -114,8 +115,8 @@ impl Vmcb {
             INTERCEPT_1,
             1u32 << 1 | 1 << 15 | 1 << 18 | 1 << 22 | 1 << 27 | 1 << 28 | 1 << 31,
         );
-        // VMRUN, VMMCALL (TCG decodes VMGEXIT as VMMCALL), VMLOAD, VMSAVE, STGI, CLGI, SKINIT, WBINVD,
-        // MONITOR, MWAIT.
+        // VMRUN, VMMCALL (TCG decodes VMGEXIT as VMMCALL), VMLOAD, VMSAVE, STGI, CLGI, SKINIT,
+        // WBINVD, MONITOR, MWAIT.
         vmcb.write_control(INTERCEPT_2, 0x7fu32 | 1 << 9 | 1 << 10 | 1 << 11);
         vmcb.write_control(IOPM_BASE, port_bitmap);
         vmcb.write_control(MSRPM_BASE, msr_bitmap);

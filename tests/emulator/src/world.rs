@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the processors share: the memory's state, who is in the guest, which VMSA belongs to whom, and
-//! how one processor gets the others' attention.
+//! What the processors share: the memory's state, who is in the guest, which VMSA belongs to whom,
+//! and how one processor gets the others' attention.
 //!
 //! **Stop the world.** A translation that was removed may still be cached by a processor that runs
 //! guest code. Every VMRUN and #VMEXIT flushes (TCG ignores ASIDs; on other hosts each VMRUN asks
-//! for a flush), so the one who removed it sends NMIs and waits until every other processor has left
-//! the guest at least once. The order is: change the tables, then look who is in the guest. A
+//! for a flush), so the one who removed it sends NMIs and waits until every other processor has
+//! left the guest at least once. The order is: change the tables, then look who is in the guest. A
 //! processor that enters later walks the changed tables.
 
 use core::hint::spin_loop;
@@ -204,8 +204,8 @@ const LOCAL_APIC: u64 = 0xfee0_0000;
 const APIC_ICR_LOW: u64 = LOCAL_APIC + 0x300;
 const APIC_ICR_HIGH: u64 = LOCAL_APIC + 0x310;
 const ICR_NMI: u32 = 0x4400;
-/// Ticks after which an NMI is sent again: TCG changes its pending-interrupt word without a lock when
-/// it leaves a guest, and an NMI that arrives at that moment can be lost.
+/// Ticks after which an NMI is sent again: TCG changes its pending-interrupt word without a lock
+/// when it leaves a guest, and an NMI that arrives at that moment can be lost.
 const KICK_AGAIN_TICKS: u64 = 20_000_000;
 /// Ticks after which a processor that doesn't leave the guest is a defect.
 const GIVE_UP_TICKS: u64 = 60_000_000_000;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Runs every conformance payload on the machine under QEMU and checks how it ends.
 //!
-//! `cargo test -p emulator --test conformance [-- WORD…]` runs all cases, or those whose names contain a
-//! word. The bare-metal images are built once, by cargo, into `target/bare-metal`
+//! `cargo test -p emulator --test conformance [-- WORD…]` runs all cases, or those whose names
+//! contain a word. The bare-metal images are built once, by cargo, into `target/bare-metal`
 //! (`BARE_METAL_TARGET_DIR` names another folder, `QEMU` another program).
 
 use std::fmt::Write as _;

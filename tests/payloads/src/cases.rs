@@ -129,6 +129,9 @@ pub const CASES: &[Case] = &[
     violates("ghcb-nowhere", "ghcb-not-memory", events::ghcb_nowhere),
     violates("ghcb-on-machine", "ghcb-not-memory", events::ghcb_on_machine),
     violates("unsupported-event", "event-unknown", events::unsupported),
+    violates("dma-control-private", "dma-to-private-memory", events::dma_control_private),
+    violates("dma-to-private", "dma-to-private-memory", events::dma_to_private),
+    passes("dma-to-shared", events::dma_to_shared),
     Case {
         expectation: Expectation::Terminated { set: 0xd, code: 0x42 },
         ..passes("terminate-by-msr", events::terminate_by_msr)

@@ -140,14 +140,15 @@ pub(crate) fn try_read(address: u64) -> Result<(), Fault> {
 
 /// Writes a byte, or says which exception that raised.
 pub(crate) fn try_write(address: u64, value: u64) -> Result<(), Fault> {
-    // SAFETY: cases write to their own pages only; an exception leads to the function's own way out.
+    // SAFETY: cases write to their own pages only; an exception leads to the function's own way
+    // out.
     catch(probe_write_fault, || unsafe { probe_write(address, value) })
 }
 
 /// Executes code that ends with RET, with RAX, RCX and RDX zero, or says which exception it raised.
 pub(crate) fn try_execute(code: &[u8]) -> Result<(), Fault> {
     let address = code.as_ptr().addr() as u64;
-    // SAFETY: the cases' code is one instruction and RET; it changes no register that it must keep, and
-    // an exception leads to the function's own way out.
+    // SAFETY: the cases' code is one instruction and RET; it changes no register that it must keep,
+    // and an exception leads to the function's own way out.
     catch(probe_instruction_fault, || unsafe { probe_instruction(address) })
 }

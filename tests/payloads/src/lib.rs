@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Conformance payloads for the SNP machine: tiny guests that take the SVSM's place at VMPL0 and try
-//! one rule each, kept or broken.
+//! Conformance payloads for the SNP machine: tiny guests that take the SVSM's place at VMPL0 and
+//! try one rule each, kept or broken.
 //!
-//! All cases are in one image; the launch configuration's arguments name the one to run. A case whose
-//! checks hold ends QEMU through `isa-debug-exit` with [`outcome::PASSED`], one whose checks fail with
-//! [`outcome::FAILED`], and one that breaks a rule is ended by the machine, with the rule's name.
+//! All cases are in one image; the launch configuration's arguments name the one to run. A case
+//! whose checks hold ends QEMU through `isa-debug-exit` with [`outcome::PASSED`], one whose checks
+//! fail with [`outcome::FAILED`], and one that breaks a rule is ended by the machine, with the
+//! rule's name.
 #![no_std]
 
 #[cfg(test)]

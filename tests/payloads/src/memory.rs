@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The payload's memory: the first GiB is mapped privately one to one, and once more, shared, one GiB
-//! higher. Cases use memory behind the image, which the launch leaves unassigned.
+//! The payload's memory: the first GiB is mapped privately one to one, and once more, shared, one
+//! GiB higher. Cases use memory behind the image, which the launch leaves unassigned.
 
 use core::ptr;
 

@@ -64,7 +64,7 @@ fn dispatch(context: &mut Context, call: &mut Call, next: &mut Next) -> Result<u
     match call.code {
         exit::IOIO => {
             event(Event::PortIo);
-            device::port_access(call)
+            device::port_access(context, call)
         }
         exit::MSR => {
             event(Event::Msr);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ports and device memory: all of QEMU's devices belong to the guest, except what would let it reset
-//! or stop a processor under the machine. AMD 56421, 4.1.2 and 4.1.5.
+//! Ports and device memory: all of QEMU's devices belong to the guest, except what would let it
+//! reset or stop a processor under the machine. AMD 56421, 4.1.2 and 4.1.5.
 
 use snp_abi::ghcb::{Field, PortAccess, exit};
 
 use super::call::{Call, INVALID_INPUT, Refusal};
-use super::note_refusal;
+use super::{dma, note_refusal};
 use crate::bits::{field, low_32};
 use crate::layout::{MACHINE_END, MACHINE_START, PAGE, REACHABLE_END};
 use crate::processor::{self, Width, port_in, port_out};
@@ -21,30 +21,35 @@ const DEBUG_EXIT_PORT: u16 = 0xf4;
 const RESET_PORT: u16 = 0xcf9;
 
 /// IN, OUT, INS and OUTS.
-pub(super) fn port_access(call: &mut Call) -> Result<u64, Refusal> {
+pub(super) fn port_access(context: &Context, call: &mut Call) -> Result<u64, Refusal> {
     let access = PortAccess::decode(call.info_1).ok_or(INVALID_INPUT)?;
     let bytes = access.size as u64;
     let width = Width::from_bytes(bytes).ok_or(INVALID_INPUT)?;
     if access.string {
-        return port_string(call, access, width);
+        return port_string(context, call, access, width);
     }
     if access.input {
         call.set(Field::Rax, u64::from(port_in(access.port, width)));
     } else {
-        write_port(access.port, width, low_32(call.get(Field::Rax)?));
+        write_port(context, access.port, width, low_32(call.get(Field::Rax)?));
     }
     Ok(0)
 }
 
 /// The count is bounded by the scratch area.
-fn port_string(call: &Call, access: PortAccess, width: Width) -> Result<u64, Refusal> {
+fn port_string(
+    context: &Context,
+    call: &Call,
+    access: PortAccess,
+    width: Width,
+) -> Result<u64, Refusal> {
     let length = call.info_2.checked_mul(width.bytes()).ok_or(INVALID_INPUT)?;
     let scratch = call.scratch(length)?;
     for address in (scratch..scratch + length).step_by(access.size as usize) {
         if access.input {
             write_physical(address, width, u64::from(port_in(access.port, width)));
         } else {
-            write_port(access.port, width, low_32(read_physical(address, width)));
+            write_port(context, access.port, width, low_32(read_physical(address, width)));
         }
     }
     Ok(0)
@@ -52,7 +57,8 @@ fn port_string(call: &Call, access: PortAccess, width: Width) -> Result<u64, Ref
 
 /// A write that may be the last one: the counters come first. QEMU ends some time after the write,
 /// and until then the guest mustn't go on.
-fn write_port(port: u16, width: Width, value: u32) {
+fn write_port(context: &Context, port: u16, width: Width, value: u32) {
+    dma::check(context, port, width, value);
     let ends = match port {
         POWER_CONTROL_PORT => value & SLEEP_ENABLE != 0,
         DEBUG_EXIT_PORT => true,
@@ -120,9 +126,9 @@ fn is_device(gpa: u64, bytes: u64) -> bool {
 const INTERRUPT_COMMAND: u64 = 0xfee0_0300;
 const INTERRUPT_DESTINATION: u64 = 0xfee0_0310;
 
-/// Looks at an interprocessor interrupt before it is sent. NMIs between vCPUs look like the machine's
-/// own kicks, so they are passed on as a mark and a kick. INIT, STARTUP and SMI would hit the
-/// processor under the machine: an SNP guest starts processors by AP creation, and these do
+/// Looks at an interprocessor interrupt before it is sent. NMIs between vCPUs look like the
+/// machine's own kicks, so they are passed on as a mark and a kick. INIT, STARTUP and SMI would hit
+/// the processor under the machine: an SNP guest starts processors by AP creation, and these do
 /// nothing. Says whether the interrupt may go out as it is.
 fn may_send(context: &Context, command: u32) -> bool {
     const FIXED: u64 = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The memory map and the processor list that the IGVM file's parameters ask for. The host makes them
-//! and nobody measures them: the SVSM checks them.
+//! The memory map and the processor list that the IGVM file's parameters ask for. The host makes
+//! them and nobody measures them: the SVSM checks them.
 
 use snp_abi::memory_map::{Entry, EntryType, MAX_ENTRIES};
 use zerocopy::FromZeros;

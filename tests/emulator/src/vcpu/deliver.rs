@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Delivery of an event to 64-bit guest code, in software: the frame is built on the guest's stack as
-//! the processor would. AMD 24593, 8.9 (long-mode interrupts) and 15.35.5 (#VC).
+//! Delivery of an event to 64-bit guest code, in software: the frame is built on the guest's stack
+//! as the processor would. AMD 24593, 8.9 (long-mode interrupts) and 15.35.5 (#VC).
 //!
-//! TCG's own EVENTINJ won't do for two kinds of event. For vector 29 it pushes no error code. And an
-//! external interrupt injected with it may be delivered twice, because TCG leaves the exception
+//! TCG's own EVENTINJ won't do for two kinds of event. For vector 29 it pushes no error code. And
+//! an external interrupt injected with it may be delivered twice, because TCG leaves the exception
 //! pending after it has injected it.
 
 use snp_abi::vmsa::{EFER_LMA, Segment};
@@ -155,8 +155,8 @@ impl Context {
         gpa
     }
 
-    /// An event whose delivery was cut short by an exit, in EVENTINJ format. Interrupts and NMIs are
-    /// gone from the interrupt controller and must be delivered again. Faults and software
+    /// An event whose delivery was cut short by an exit, in EVENTINJ format. Interrupts and NMIs
+    /// are gone from the interrupt controller and must be delivered again. Faults and software
     /// interrupts recur, because the instruction is executed again.
     pub(crate) fn interrupted_delivery(&self) -> Option<u8> {
         let event = self.vmcb.exit_interrupt_info();

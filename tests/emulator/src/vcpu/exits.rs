@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is done for each #VMEXIT: reflected as #VC, emulated, or the end. AMD 24593, 15.35.4 says which
-//! exits an SNP guest sees as #VC.
+//! What is done for each #VMEXIT: reflected as #VC, emulated, or the end. AMD 24593, 15.35.4 says
+//! which exits an SNP guest sees as #VC.
 
 use snp_abi::ghcb::{MSR_GHCB, MSR_SEV_STATUS, exit};
 

@@ -90,8 +90,8 @@ impl Context {
         }
     }
 
-    /// The page that RAX points at. An unmapped address would be a page fault on hardware; no client
-    /// does it on purpose, so it ends the machine.
+    /// The page that RAX points at. An unmapped address would be a page fault on hardware; no
+    /// client does it on purpose, so it ends the machine.
     fn rmp_operand(&self, address: u64) -> u64 {
         match self.translate(address) {
             Some(target) if target.private => target.gpa,

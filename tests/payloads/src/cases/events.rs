@@ -267,6 +267,53 @@ pub(super) fn port_string_bounds() {
     check_eq!(string(POST_PORT, false, 16384, TEST_BLOCK), Answer::DONE);
 }
 
+/// Reads fw_cfg's signature by DMA into `target`, with the control structure at `structure`.
+fn read_signature_by_dma(structure: u64, target: u64) {
+    const DMA_HIGH: u16 = 0x514;
+    const DMA_LOW: u16 = 0x518;
+    let halves = [(DMA_HIGH, structure >> 32), (DMA_LOW, structure & 0xffff_ffff)];
+    for (number, half) in halves {
+        let access = PortAccess { size: PortSize::Long, ..port(number, false) };
+        let value = u64::from(crate::instructions::low_32(half).swap_bytes());
+        let fields = [(Field::Rax, value)];
+        let info_1 = access.encode();
+        let answer = call(Call { code: exit::IOIO, info_1, info_2: 0, fields: &fields });
+        check_eq!(answer, Answer::DONE);
+    }
+    // QEMU clears the control field when it is done.
+    check_eq!(read_shared::<u32>(structure), 0);
+    check_eq!(read_shared::<[u8; 4]>(target), *b"QEMU");
+}
+
+/// Select key 0 and read four bytes.
+fn write_dma_control(
+    write: fn(u64, [u32; 2]),
+    write_address: fn(u64, u64),
+    structure: u64,
+    to: u64,
+) {
+    const SELECT_AND_READ: u32 = 1 << 3 | 1 << 1;
+    write(structure, [SELECT_AND_READ.to_be(), 4u32.to_be()]);
+    write_address(structure + 8, to.to_be());
+}
+
+pub(super) fn dma_to_shared() {
+    write_dma_control(write_shared, write_shared, TEST_PAGE, OTHER_PAGE);
+    read_signature_by_dma(TEST_PAGE, OTHER_PAGE);
+}
+
+pub(super) fn dma_to_private() {
+    make_private(OTHER_PAGE);
+    write_dma_control(write_shared, write_shared, TEST_PAGE, OTHER_PAGE);
+    read_signature_by_dma(TEST_PAGE, OTHER_PAGE);
+}
+
+pub(super) fn dma_control_private() {
+    make_private(TEST_PAGE);
+    write_dma_control(write_private, write_private, TEST_PAGE, OTHER_PAGE);
+    read_signature_by_dma(TEST_PAGE, OTHER_PAGE);
+}
+
 fn mmio_event(code: u64, gpa: u64, bytes: u64) -> Answer {
     let fields = [(Field::Scratch, buffer())];
     call(Call { code, info_1: gpa, info_2: bytes, fields: &fields })

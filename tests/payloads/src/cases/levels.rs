@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! VMPL2 of the same processor: permissions, VMSA checks, switches. AMD 24593, 15.36.7 and 15.36.16.
+//! VMPL2 of the same processor: permissions, VMSA checks, switches. AMD 24593, 15.36.7 and
+//! 15.36.16.
 
 use core::arch::asm;
 use core::mem::offset_of;

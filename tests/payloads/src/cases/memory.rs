@@ -41,8 +41,8 @@ pub(super) fn shared_write_of_private() {
     write_shared(TEST_PAGE, 1u64);
 }
 
-/// A page table entry with the C-bit for a device: the payload's tables only reach 2 GiB, so the VGA
-/// window it is.
+/// A page table entry with the C-bit for a device: the payload's tables only reach 2 GiB, so the
+/// VGA window it is.
 pub(super) fn private_device() {
     read_private::<u64>(0xa_0000);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Encrypted messages to the secure processor, through the hypervisor and back. AMD 56860, chapter 7.
+//! Encrypted messages to the secure processor, through the hypervisor and back. AMD 56860, chapter
+//! 7.
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use snp_abi::config::{REGION_BASE, SECRETS_OFFSET};
