@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! fw_cfg's DMA interface, checked before it runs: a device reaches shared memory only. Real platforms
-//! see to that with the RMP checks of the IOMMU; here the device would overwrite private memory
+//! fw_cfg's DMA interface, checked before it runs: a device reaches shared memory only. Real
+//! platforms see to that with the RMP checks of the IOMMU; here the device would overwrite
+//! private memory
 //! unnoticed. Other devices' DMA isn't checked.
 //!
 //! The interface: QEMU, `docs/specs/fw_cfg.rst`. All numbers are big endian.
