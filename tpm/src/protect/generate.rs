@@ -29,6 +29,7 @@ use crate::structure::sensitive::{SEALED_SIZE_MAX, SECRET_SIZE_MAX, Sensitive, S
 use crate::wire::Result;
 
 /// Where an object's secrets come from.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack; there is no heap")]
 pub enum Source<'a> {
     /// The TPM's random bit generator.
     Random,

@@ -36,7 +36,7 @@ const SESSION_SIZE_MAX: usize = 1
 
 // A size that is too small would let TPM2_ContextSave end in failure mode.
 const _: () = assert!(
-    1 + OBJECT_RECORD_SIZE_MAX <= CONTENT_SIZE_MAX
+    OBJECT_RECORD_SIZE_MAX < CONTENT_SIZE_MAX
         && SEQUENCE_SIZE_MAX <= CONTENT_SIZE_MAX
         && SESSION_SIZE_MAX <= CONTENT_SIZE_MAX,
     "every object, sequence and session can be saved"
