@@ -2,6 +2,8 @@
 //! Whether public and sensitive parts are well-formed and belong together (Part 3, 12.2 and 12.3).
 
 use crate::crypto::ecc;
+use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::crypto::hmac::Hmac;
 use crate::crypto::rsa::{RsaPrivateKey, RsaPublicKey};
 use crate::protect::key::curve_point;
 use crate::structure::ecc::EccPoint;
@@ -120,13 +122,27 @@ fn check_ecc(
     }
 }
 
+/// The unique value of an object without a public key: the digest of seed and secret, and of a
+/// parent the HMAC of the secret with the seed (Part 1, 27.5).
+pub fn symmetric_unique(
+    algorithm: HashAlgorithm,
+    public: &Public,
+    sensitive: &Sensitive,
+) -> Digest {
+    if public.is_parent() {
+        Hmac::mac(algorithm, &sensitive.seed, &[&sensitive.secret])
+    } else {
+        algorithm.digest(&[&sensitive.seed, &sensitive.secret])
+    }
+}
+
 fn check_symmetric(public: &Public, sensitive: Option<&Sensitive>, blame: Blame) -> Result<()> {
     let Unique::Digest(unique) = &public.unique else {
         return Err(blame.public(ResponseCode::TYPE));
     };
     let Some(sensitive) = sensitive else {
         // A public part alone: its unique value is a digest.
-        let size = public.name_algorithm.map(crate::crypto::hash::HashAlgorithm::digest_size);
+        let size = public.name_algorithm.map(HashAlgorithm::digest_size);
         return match size {
             Some(size) if unique.len() != size => Err(blame.public(ResponseCode::KEY)),
             _ => Ok(()),
@@ -156,7 +172,7 @@ fn check_symmetric(public: &Public, sensitive: Option<&Sensitive>, blame: Blame)
     if sensitive.seed.len() != algorithm.digest_size() {
         return Err(blame.sensitive(ResponseCode::KEY_SIZE));
     }
-    if algorithm.digest(&[&sensitive.seed, &sensitive.secret]) == *unique {
+    if symmetric_unique(algorithm, public, sensitive) == *unique {
         Ok(())
     } else {
         Err(blame.public(ResponseCode::BINDING))

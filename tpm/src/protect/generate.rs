@@ -9,6 +9,7 @@
 
 use zeroize::Zeroizing;
 
+use super::binding::symmetric_unique;
 use super::key::wire_point;
 use crate::crypto::drbg::{CtrDrbg, DerivationVersion};
 use crate::crypto::hash::{DIGEST_SIZE_MAX, HashAlgorithm};
@@ -116,7 +117,7 @@ pub fn generate(
                 Source::Primary(generators) => {
                     ecc::generate(parameters.curve, &mut generators.key)?
                 }
-                Source::Derived(generator) => ecc::generate(parameters.curve, generator)?,
+                Source::Derived(generator) => ecc::derive(parameters.curve, generator)?,
             };
             public.unique = Unique::Ecc(wire_point(&pair.public)?);
             sensitive.secret = Buffer::new(pair.private.as_bytes())?;
@@ -130,8 +131,7 @@ pub fn generate(
         source.fill_seed(context, sensitive.seed.as_mut_slice())?;
     }
     if is_symmetric {
-        let unique = algorithm.digest(&[&sensitive.seed, &sensitive.secret]);
-        public.unique = Unique::Digest(unique);
+        public.unique = Unique::Digest(symmetric_unique(algorithm, public, &sensitive));
     }
     Ok(sensitive)
 }

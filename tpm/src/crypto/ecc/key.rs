@@ -9,6 +9,7 @@
 //! generator (`CtrDrbg::for_primary`), so the rule must never change under the same
 //! `DerivationVersion`.
 
+use crypto_bigint::{NonZero, Uint};
 use elliptic_curve::CurveArithmetic;
 use elliptic_curve::ff::{Field, PrimeField};
 use elliptic_curve::group::Group;
@@ -44,6 +45,51 @@ pub fn generate(curve: EccCurve, random: &mut dyn Random) -> Result<EccKeyPair, 
         let public = export_point::<C>(curve, &Projective::<C>::mul_by_generator(&private))?;
         Ok(EccKeyPair { private: export_scalar::<C>(curve, &private)?, public })
     })
+}
+
+/// Makes the key pair of an object under a derivation parent as other TPMs do, so that it is the
+/// same on each: by extra random bits (FIPS 186-5, A.2.1), which is d = c mod (n - 1) + 1 for a
+/// number c of 64 bits more than the order has.
+///
+/// # Errors
+/// Those of `random`.
+pub fn derive(curve: EccCurve, random: &mut dyn Random) -> Result<EccKeyPair, CryptoError> {
+    let bits = usize::from(curve.bits()).saturating_add(EXTRA_BITS);
+    let size = bits.div_ceil(8);
+    let mut draw = Zeroizing::new([0; WIDE_SIZE]);
+    let (_, drawn) = draw.split_at_mut_checked(WIDE_SIZE.saturating_sub(size)).unwrap_or_default();
+    random.fill(drawn)?;
+    if let Some(first) = drawn.first_mut() {
+        *first &= 0xff >> size.saturating_mul(8).saturating_sub(bits);
+    }
+    let limit = wide(curve.parameters().n).wrapping_sub(&Uint::ONE);
+    let limit = NonZero::new(limit).into_option().ok_or(CryptoError::Curve)?;
+    let reduced = Zeroizing::new(wide(&*draw).rem(&limit));
+    let number = Zeroizing::new(reduced.wrapping_add(&Uint::ONE));
+    let mut bytes = Zeroizing::new([0; WIDE_SIZE]);
+    for (word, chunk) in number.as_words().iter().zip(bytes.rchunks_mut(LIMB_SIZE)) {
+        chunk.copy_from_slice(&word.to_be_bytes());
+    }
+    let private = EccParameter::new(curve, &*bytes)?;
+    let public = public_point(curve, &private)?;
+    Ok(EccKeyPair { private, public })
+}
+
+/// Bits that a draw has beyond the order.
+const EXTRA_BITS: usize = 64;
+/// Limbs of the longest draw.
+const WIDE_LIMBS: usize = 10;
+const LIMB_SIZE: usize = 8;
+const WIDE_SIZE: usize = WIDE_LIMBS * LIMB_SIZE;
+const _: () = assert!(WIDE_SIZE * 8 >= 521 + EXTRA_BITS, "the longest draw fits");
+
+/// The big-endian number `bytes`, of which the last [`WIDE_SIZE`] count.
+fn wide(bytes: &[u8]) -> Uint<WIDE_LIMBS> {
+    let mut words = Zeroizing::new([0; WIDE_LIMBS]);
+    for (word, chunk) in words.iter_mut().zip(bytes.rchunks(LIMB_SIZE)) {
+        *word = chunk.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    }
+    Uint::from_words(*words)
 }
 
 /// A uniformly random scalar in [1, n-1], by the rule above.
@@ -155,6 +201,31 @@ mod tests {
         fn fill(&mut self, bytes: &mut [u8]) -> Result<(), CryptoError> {
             bytes.fill(0xff);
             Ok(())
+        }
+    }
+
+    /// c = 0 gives d = 1, c = n - 2 gives d = n - 1, and c = n - 1 begins anew.
+    #[test]
+    fn derived_scalars_at_the_edges() {
+        for curve in EccCurve::ALL {
+            let n = curve.parameters().n;
+            let size = (usize::from(curve.bits()) + 64).div_ceil(8);
+            let derived = |number: &[u8]| {
+                let draw = [&std::vec![0; size - number.len()][..], number].concat();
+                derive(curve, &mut Prepared::new(&draw)).unwrap().private
+            };
+            let minus = |difference: u8| {
+                let mut bytes = n.to_vec();
+                *bytes.last_mut().unwrap() -= difference;
+                bytes
+            };
+            let one = EccParameter::new(curve, &[1]).unwrap();
+            assert_eq!(derived(&[]), one);
+            assert_eq!(derived(&minus(1)), one);
+            assert_eq!(derived(&minus(2)).as_bytes(), minus(1));
+            assert_eq!(derived(n), EccParameter::new(curve, &[2]).unwrap());
+            let ended = derive(curve, &mut Prepared::new(&std::vec![0; size - 1]));
+            assert_eq!(ended.err(), Some(CryptoError::Random));
         }
     }
 

@@ -22,7 +22,7 @@ pub use curve::{CurveParameters, EccCurve};
 pub use ecdaa::{commit_scalar, ecdaa_sign, hash_to_x_coordinate};
 pub use ecdh::multiply;
 pub use ecdsa::{ecdsa_sign, ecdsa_verify};
-pub use key::{EccKeyPair, check_point, generate, public_point};
+pub use key::{EccKeyPair, check_point, derive, generate, public_point};
 pub use mqv::{OtherKeys, OwnKeys, ecmqv, sm2_exchange};
 pub use parameter::{EccParameter, EccPoint, EccSignature, PARAMETER_SIZE_MAX};
 pub use schnorr::{schnorr_sign, schnorr_verify};
