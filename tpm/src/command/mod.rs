@@ -12,6 +12,7 @@ pub mod duplication;
 pub mod hash_hmac;
 pub mod hierarchy;
 pub mod management;
+pub mod nv;
 pub mod object;
 pub mod pcr;
 pub mod policy;

@@ -11,8 +11,8 @@ use HandleType::{
 
 use super::{
     Command, HandleSlot, HandleType, Role, Traits, capability, clock, context, dictionary_attack,
-    duplication, hash_hmac, hierarchy, management, object, pcr, policy, random, session, startup,
-    testing,
+    duplication, hash_hmac, hierarchy, management, nv, object, pcr, policy, random, session,
+    startup, testing,
 };
 use crate::structure::command_code::CommandCode;
 
@@ -59,11 +59,13 @@ macro_rules! commands {
 }
 
 commands! {
-    NV_UNDEFINE_SPACE_SPECIAL: [admin(NvIndex), user(Platform)], [PRESENCE, NV], None;
+    NV_UNDEFINE_SPACE_SPECIAL: [admin(NvIndex), user(Platform)],
+        [PRESENCE, NV], Some(nv::undefine_space_special::execute);
     EVICT_CONTROL: [user(Provision), none(Object)],
         [PRESENCE, NV], Some(management::evict_control::execute);
     HIERARCHY_CONTROL: [user(BaseHierarchy)], [PRESENCE, NV, EXTENSIVE], None;
-    NV_UNDEFINE_SPACE: [user(Provision), none(NvIndex)], [PRESENCE, NV], None;
+    NV_UNDEFINE_SPACE: [user(Provision), none(NvIndex)],
+        [PRESENCE, NV], Some(nv::undefine_space::execute);
     CHANGE_EPS: [user(Platform)], [PRESENCE, NV, EXTENSIVE], None;
     CHANGE_PPS: [user(Platform)], [PRESENCE, NV, EXTENSIVE], None;
     CLEAR: [user(Clear)], [PRESENCE, NV, EXTENSIVE], Some(hierarchy::clear::execute);
@@ -71,7 +73,7 @@ commands! {
     CLOCK_SET: [user(Provision)], [PRESENCE, NV], Some(clock::clock_set::execute);
     HIERARCHY_CHANGE_AUTH: [user(HierarchyAuth)],
         [PRESENCE, NV, DECRYPT], Some(hierarchy::change_auth::execute);
-    NV_DEFINE_SPACE: [user(Provision)], [PRESENCE, NV, DECRYPT], None;
+    NV_DEFINE_SPACE: [user(Provision)], [PRESENCE, NV, DECRYPT], Some(nv::define_space::execute);
     PCR_ALLOCATE: [user(Platform)], [PRESENCE, NV], Some(pcr::allocate::execute);
     PCR_SET_AUTH_POLICY: [user(Platform)],
         [PRESENCE, NV, DECRYPT], Some(pcr::set_auth_policy::execute);
@@ -82,19 +84,19 @@ commands! {
     CLOCK_RATE_ADJUST: [user(Provision)], [PRESENCE], Some(clock::clock_rate_adjust::execute);
     CREATE_PRIMARY: [user(HierarchyOrNull)],
         [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_primary::execute);
-    NV_GLOBAL_WRITE_LOCK: [user(Provision)], [PRESENCE, NV], None;
+    NV_GLOBAL_WRITE_LOCK: [user(Provision)], [PRESENCE, NV], Some(nv::global_write_lock::execute);
     GET_COMMAND_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull)],
         [NV, DECRYPT, ENCRYPT], None;
-    NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV], None;
-    NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV], None;
-    NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], None;
-    NV_WRITE: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], None;
-    NV_WRITE_LOCK: [user(NvAuth), none(NvIndex)], [NV], None;
+    NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV], Some(nv::increment::execute);
+    NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV], Some(nv::set_bits::execute);
+    NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], Some(nv::extend::execute);
+    NV_WRITE: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], Some(nv::write::execute);
+    NV_WRITE_LOCK: [user(NvAuth), none(NvIndex)], [NV], Some(nv::write_lock::execute);
     DICTIONARY_ATTACK_LOCK_RESET: [user(Lockout)],
         [NV], Some(dictionary_attack::lock_reset::execute);
     DICTIONARY_ATTACK_PARAMETERS: [user(Lockout)],
         [NV], Some(dictionary_attack::parameters::execute);
-    NV_CHANGE_AUTH: [admin(NvIndex)], [NV, DECRYPT], None;
+    NV_CHANGE_AUTH: [admin(NvIndex)], [NV, DECRYPT], Some(nv::change_auth::execute);
     PCR_EVENT: [user(PcrOrNull)], [NV, DECRYPT], Some(pcr::event::execute);
     PCR_RESET: [user(Pcr)], [NV], Some(pcr::reset::execute);
     SEQUENCE_COMPLETE: [user(Object)],
@@ -119,8 +121,8 @@ commands! {
     GET_TIME: [user(EndorsementOrNull), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
     GET_SESSION_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull), none(HmacSession)],
         [DECRYPT, ENCRYPT], None;
-    NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], None;
-    NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV], None;
+    NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], Some(nv::read::execute);
+    NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV], Some(nv::read_lock::execute);
     OBJECT_CHANGE_AUTH: [admin(Object), none(Object)],
         [DECRYPT, ENCRYPT], Some(object::change_auth::execute);
     POLICY_SECRET: [user(Entity), none(PolicySession)],
@@ -147,7 +149,7 @@ commands! {
     FLUSH_CONTEXT: [], [NO_SESSIONS], Some(session::flush_context::execute);
     LOAD_EXTERNAL: [], [RESPONSE, DECRYPT, ENCRYPT], Some(object::load_external::execute);
     MAKE_CREDENTIAL: [none(Object)], [DECRYPT, ENCRYPT], Some(object::make_credential::execute);
-    NV_READ_PUBLIC: [none(NvIndex)], [ENCRYPT], None;
+    NV_READ_PUBLIC: [none(NvIndex)], [ENCRYPT], Some(nv::read_public::execute);
     POLICY_AUTHORIZE: [none(PolicySession)], [DECRYPT], Some(policy::authorize::execute);
     POLICY_AUTH_VALUE: [none(PolicySession)], [], Some(policy::auth_value::execute);
     POLICY_COMMAND_CODE: [none(PolicySession)], [], Some(policy::command_code::execute);
@@ -204,8 +206,9 @@ commands! {
     ECC_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
     POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], Some(policy::capability::execute);
     POLICY_PARAMETERS: [none(PolicySession)], [DECRYPT], Some(policy::parameters::execute);
-    NV_DEFINE_SPACE_2: [user(Provision)], [PRESENCE, NV, DECRYPT], None;
-    NV_READ_PUBLIC_2: [none(NvIndex)], [ENCRYPT], None;
+    NV_DEFINE_SPACE_2: [user(Provision)],
+        [PRESENCE, NV, DECRYPT], Some(nv::define_space_2::execute);
+    NV_READ_PUBLIC_2: [none(NvIndex)], [ENCRYPT], Some(nv::read_public_2::execute);
     // Not implemented: nothing can be set.
     SET_CAPABILITY: [user(Hierarchy)], [NV, DECRYPT], None;
     READ_ONLY_CONTROL: [user(Platform)], [PRESENCE], None;

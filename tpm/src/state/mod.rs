@@ -15,6 +15,7 @@ pub mod hierarchy;
 pub mod nv;
 mod nv_access;
 mod nv_start;
+mod nv_write;
 pub mod object;
 pub mod pcr;
 mod record;

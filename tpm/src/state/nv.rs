@@ -158,6 +158,15 @@ impl Nv {
         }
     }
 
+    /// Changes every index for which `change` says that it did.
+    pub fn change_each(&mut self, mut change: impl FnMut(&mut NvIndex) -> bool) {
+        for slot in &mut self.indices {
+            if slot.change_volatile().as_mut().is_some_and(&mut change) {
+                slot.change();
+            }
+        }
+    }
+
     fn slot(&mut self, handle: Handle) -> Option<&mut Tracked<Option<NvIndex>>> {
         let fits = |index: &NvIndex| index.public.index == handle;
         self.indices.iter_mut().find(|slot| slot.as_ref().is_some_and(fits))

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a start does to NV indices (Part 1, 34.7 and 34.8; Part 2, 13.4).
+//! What a TPM Reset or Restart does to NV indices (Part 1, 34.7 and 34.8; Part 2, 13.4). A Resume
+//! does nothing to them.
 
 use super::State;
-use crate::structure::nv::NvAttributes;
+use crate::structure::nv::{NvAttributes, NvType};
 
 impl State {
     /// Ends locks that last until a Reset or Restart, and forgets what is not to outlive one.
-    pub fn start_nv(&mut self, is_resume: bool) {
-        if is_resume {
-            return;
-        }
-        let volatile = NvAttributes::READ_LOCKED
-            .with(NvAttributes::WRITE_LOCKED)
-            .with(NvAttributes::CLEAR_ST_CLEAR);
-        for slot in &mut self.nv.indices {
-            let attributes = slot.as_ref().map(|index| index.public.attributes);
-            if let Some(attributes) = attributes.filter(|found| found.intersects(volatile))
-                && let Some(index) = slot.change()
-            {
-                index.public.attributes = attributes.after_clear();
-            }
+    /// Without an orderly shutdown the last counts of orderly counters are lost: those continue
+    /// where none of them can have been.
+    pub fn start_nv(&mut self, is_reset: bool, is_orderly: bool) {
+        self.nv.change_each(|index| {
+            let before = index.public.attributes;
+            index.public.attributes = before.after_start(is_reset);
+            index.public.attributes != before
+        });
+        if !is_orderly {
+            self.nv.skip_lost_counts();
         }
     }
 }
 
 impl NvAttributes {
     /// The attributes after a Reset or Restart.
-    const fn after_clear(self) -> Self {
-        let unlocked = self.without(Self::READ_LOCKED);
+    fn after_start(self, is_reset: bool) -> Self {
+        let is_volatile =
+            self.contains(Self::CLEAR_ST_CLEAR) || is_reset && self.contains(Self::ORDERLY);
+        let is_forgotten = is_volatile && self.nv_type() != Some(NvType::Counter);
+        let kept = if is_forgotten { self.without(Self::WRITTEN) } else { self };
         // A lock with WRITEDEFINE is for good, once the index is written.
-        let stays_locked = self.contains(Self::WRITE_DEFINE.with(Self::WRITTEN));
-        let unlocked = if stays_locked { unlocked } else { unlocked.without(Self::WRITE_LOCKED) };
-        if self.contains(Self::CLEAR_ST_CLEAR) { unlocked.without(Self::WRITTEN) } else { unlocked }
+        let stays_locked = kept.contains(Self::WRITE_DEFINE.with(Self::WRITTEN));
+        let unlocked = kept.without(Self::READ_LOCKED);
+        if stays_locked { unlocked } else { unlocked.without(Self::WRITE_LOCKED) }
     }
 }
 
@@ -42,11 +42,15 @@ mod tests {
     #[test]
     fn a_lock_for_good_stays() {
         let locked = NvAttributes::WRITE_LOCKED.with(NvAttributes::WRITTEN);
-        assert!(!locked.after_clear().contains(NvAttributes::WRITE_LOCKED));
+        assert!(!locked.after_start(false).contains(NvAttributes::WRITE_LOCKED));
         let defined = locked.with(NvAttributes::WRITE_DEFINE);
-        assert!(defined.after_clear().contains(NvAttributes::WRITE_LOCKED));
+        assert!(defined.after_start(true).contains(NvAttributes::WRITE_LOCKED));
+        // An index that is unwritten again is not locked for good.
+        let orderly = defined.with(NvAttributes::ORDERLY);
+        assert!(orderly.after_start(false).contains(NvAttributes::WRITE_LOCKED));
+        assert!(!orderly.after_start(true).contains(NvAttributes::WRITE_LOCKED));
         let read = NvAttributes::READ_LOCKED.with(NvAttributes::CLEAR_ST_CLEAR);
-        let read = read.with(NvAttributes::WRITTEN).after_clear();
+        let read = read.with(NvAttributes::WRITTEN).after_start(false);
         assert_eq!(read, NvAttributes::CLEAR_ST_CLEAR);
     }
 }

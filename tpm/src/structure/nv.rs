@@ -171,6 +171,38 @@ impl Marshal for SizedNvPublic {
     }
 }
 
+/// TPM2B_NV_PUBLIC_2 (Part 2, 13.8): a public area behind the kind of its handle. Of the kinds
+/// there are only ordinary indices; another one is TPM_RC_SELECTOR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NvPublic2(pub NvPublic);
+
+/// TPM_HT_NV_INDEX.
+const NV_INDEX_KIND: u8 = 0x01;
+
+impl Unmarshal for NvPublic2 {
+    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+        let mut inner = reader.sized(usize::from(u16::MAX))?;
+        if inner.is_empty() {
+            return Err(ResponseCode::SIZE);
+        }
+        if inner.value::<u8>()? != NV_INDEX_KIND {
+            return Err(ResponseCode::SELECTOR);
+        }
+        let public = inner.value()?;
+        inner.finish()?;
+        Ok(Self(public))
+    }
+}
+
+impl Marshal for NvPublic2 {
+    fn marshal(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.sized(|inner| {
+            inner.value(&NV_INDEX_KIND)?;
+            inner.value(&self.0)
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use super::shutdown::StartupType;
 use crate::pipeline::Context;
 use crate::state::groups::{Shutdown, StateClear, StateReset};
 use crate::state::pcr::{BANKS, PcrValues, pcr_attributes};
-use crate::state::{Mode, State, restore_saved};
+use crate::state::{Mode, NvStart, State, restore_saved};
 use crate::structure::handle::Handle;
 use crate::structure::pcr_selection::PCR_COUNT;
 use crate::structure::response_code::ResponseCode;
@@ -52,7 +52,12 @@ pub fn execute(
     // phEnable is set by every Startup.
     context.state.clear.change().is_platform_enabled = true;
     start_pcrs(context.state, start, context.locality);
-    context.state.start_nv(start == Start::Resume);
+    let nv_start = match start {
+        Start::Reset => NvStart::Reset,
+        Start::Restart => NvStart::Restart,
+        Start::Resume => NvStart::Resume,
+    };
+    context.state.start_nv(nv_start, shutdown);
     context.state.shutdown_before = shutdown;
     context.state.orderly.change().shutdown = Shutdown::None;
     context.state.mode = Mode::Operational;
