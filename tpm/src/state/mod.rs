@@ -25,6 +25,7 @@ pub mod tracked;
 
 pub use commit::{commit, load};
 pub use entity::AuthPolicy;
+pub use nv_start::NvStart;
 pub use saved::{restore_saved, save_state};
 
 use crate::crypto::drbg::{CtrDrbg, ENTROPY_SIZE_MIN};

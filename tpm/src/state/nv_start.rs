@@ -3,19 +3,34 @@
 //! does nothing to them.
 
 use super::State;
+use super::groups::Shutdown;
 use crate::structure::nv::{NvAttributes, NvType};
+
+/// What a TPM2_Startup is to NV indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NvStart {
+    /// Everything begins anew.
+    Reset,
+    /// Startup(CLEAR) after Shutdown(STATE).
+    Restart,
+    /// Everything goes on.
+    Resume,
+}
 
 impl State {
     /// Ends locks that last until a Reset or Restart, and forgets what is not to outlive one.
-    /// Without an orderly shutdown the last counts of orderly counters are lost: those continue
-    /// where none of them can have been.
-    pub fn start_nv(&mut self, is_reset: bool, is_orderly: bool) {
+    /// Without a shutdown the last counts of orderly counters are lost: those continue where none
+    /// of them can have been.
+    pub fn start_nv(&mut self, start: NvStart, shutdown: Shutdown) {
+        if start == NvStart::Resume {
+            return;
+        }
         self.nv.change_each(|index| {
             let before = index.public.attributes;
-            index.public.attributes = before.after_start(is_reset);
+            index.public.attributes = before.after_start(start == NvStart::Reset);
             index.public.attributes != before
         });
-        if !is_orderly {
+        if !matches!(shutdown, Shutdown::Clear | Shutdown::State) {
             self.nv.skip_lost_counts();
         }
     }
