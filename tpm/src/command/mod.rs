@@ -4,6 +4,8 @@
 //! common (frame, handles, authorisation, encryption, commit) is the
 //! [`pipeline`](crate::pipeline)'s.
 
+pub mod act;
+pub mod attached;
 pub mod capability;
 pub mod clock;
 pub mod context;
@@ -12,6 +14,7 @@ pub mod duplication;
 pub mod hash_hmac;
 pub mod hierarchy;
 pub mod management;
+pub mod miscellaneous;
 pub mod nv;
 pub mod object;
 pub mod pcr;

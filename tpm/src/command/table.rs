@@ -10,9 +10,9 @@ use HandleType::{
 };
 
 use super::{
-    Command, HandleSlot, HandleType, Role, Traits, capability, clock, context, dictionary_attack,
-    duplication, hash_hmac, hierarchy, management, nv, object, pcr, policy, random, session,
-    startup, testing,
+    Command, HandleSlot, HandleType, Role, Traits, act, attached, capability, clock, context,
+    dictionary_attack, duplication, hash_hmac, hierarchy, management, miscellaneous, nv, object,
+    pcr, policy, random, session, startup, testing,
 };
 use crate::structure::command_code::CommandCode;
 
@@ -27,6 +27,7 @@ const PRESENCE: Traits = Traits::PRESENCE_SETTABLE;
 const PRESENCE_REQUIRED: Traits = Traits::PRESENCE_REQUIRED;
 const IN_FAILURE: Traits = Traits::IN_FAILURE_MODE;
 const BEFORE_STARTUP: Traits = Traits::BEFORE_STARTUP;
+const PERSISTENT: Traits = Traits::DENIED_READ_ONLY;
 
 const fn none(kind: HandleType) -> HandleSlot {
     HandleSlot { kind, role: Role::None }
@@ -60,49 +61,58 @@ macro_rules! commands {
 
 commands! {
     NV_UNDEFINE_SPACE_SPECIAL: [admin(NvIndex), user(Platform)],
-        [PRESENCE, NV], Some(nv::undefine_space_special::execute);
+        [PRESENCE, NV, PERSISTENT], Some(nv::undefine_space_special::execute);
     EVICT_CONTROL: [user(Provision), none(Object)],
-        [PRESENCE, NV], Some(management::evict_control::execute);
-    HIERARCHY_CONTROL: [user(BaseHierarchy)], [PRESENCE, NV, EXTENSIVE], None;
+        [PRESENCE, NV, PERSISTENT], Some(management::evict_control::execute);
+    HIERARCHY_CONTROL: [user(BaseHierarchy)],
+        [PRESENCE, NV, EXTENSIVE], Some(hierarchy::control::execute);
     NV_UNDEFINE_SPACE: [user(Provision), none(NvIndex)],
-        [PRESENCE, NV], Some(nv::undefine_space::execute);
-    CHANGE_EPS: [user(Platform)], [PRESENCE, NV, EXTENSIVE], None;
-    CHANGE_PPS: [user(Platform)], [PRESENCE, NV, EXTENSIVE], None;
-    CLEAR: [user(Clear)], [PRESENCE, NV, EXTENSIVE], Some(hierarchy::clear::execute);
-    CLEAR_CONTROL: [user(Clear)], [PRESENCE, NV], Some(hierarchy::clear_control::execute);
+        [PRESENCE, NV, PERSISTENT], Some(nv::undefine_space::execute);
+    CHANGE_EPS: [user(Platform)],
+        [PRESENCE, NV, EXTENSIVE, PERSISTENT], Some(hierarchy::change_eps::execute);
+    CHANGE_PPS: [user(Platform)],
+        [PRESENCE, NV, EXTENSIVE, PERSISTENT], Some(hierarchy::change_pps::execute);
+    CLEAR: [user(Clear)], [PRESENCE, NV, EXTENSIVE, PERSISTENT], Some(hierarchy::clear::execute);
+    CLEAR_CONTROL: [user(Clear)],
+        [PRESENCE, NV, PERSISTENT], Some(hierarchy::clear_control::execute);
     CLOCK_SET: [user(Provision)], [PRESENCE, NV], Some(clock::clock_set::execute);
     HIERARCHY_CHANGE_AUTH: [user(HierarchyAuth)],
-        [PRESENCE, NV, DECRYPT], Some(hierarchy::change_auth::execute);
-    NV_DEFINE_SPACE: [user(Provision)], [PRESENCE, NV, DECRYPT], Some(nv::define_space::execute);
-    PCR_ALLOCATE: [user(Platform)], [PRESENCE, NV], Some(pcr::allocate::execute);
+        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(hierarchy::change_auth::execute);
+    NV_DEFINE_SPACE: [user(Provision)],
+        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(nv::define_space::execute);
+    PCR_ALLOCATE: [user(Platform)], [PRESENCE, NV, PERSISTENT], Some(pcr::allocate::execute);
     PCR_SET_AUTH_POLICY: [user(Platform)],
-        [PRESENCE, NV, DECRYPT], Some(pcr::set_auth_policy::execute);
-    PP_COMMANDS: [user(Platform)], [NV, PRESENCE_REQUIRED], None;
-    SET_PRIMARY_POLICY: [user(HierarchyPolicy)], [PRESENCE, NV, DECRYPT], None;
+        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(pcr::set_auth_policy::execute);
+    PP_COMMANDS: [user(Platform)],
+        [NV, PRESENCE_REQUIRED, PERSISTENT], Some(miscellaneous::pp_commands::execute);
+    SET_PRIMARY_POLICY: [user(HierarchyPolicy)],
+        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(hierarchy::set_primary_policy::execute);
     // Not implemented: no field upgrade: the image is measured and replaced as a whole.
     FIELD_UPGRADE_START: [admin(Platform), none(Object)], [PRESENCE, DECRYPT], None;
     CLOCK_RATE_ADJUST: [user(Provision)], [PRESENCE], Some(clock::clock_rate_adjust::execute);
     CREATE_PRIMARY: [user(HierarchyOrNull)],
         [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_primary::execute);
-    NV_GLOBAL_WRITE_LOCK: [user(Provision)], [PRESENCE, NV], Some(nv::global_write_lock::execute);
+    NV_GLOBAL_WRITE_LOCK: [user(Provision)],
+        [PRESENCE, NV, PERSISTENT], Some(nv::global_write_lock::execute);
     GET_COMMAND_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull)],
         [NV, DECRYPT, ENCRYPT], None;
-    NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV], Some(nv::increment::execute);
-    NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV], Some(nv::set_bits::execute);
-    NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], Some(nv::extend::execute);
-    NV_WRITE: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], Some(nv::write::execute);
-    NV_WRITE_LOCK: [user(NvAuth), none(NvIndex)], [NV], Some(nv::write_lock::execute);
+    NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::increment::execute);
+    NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::set_bits::execute);
+    NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT, PERSISTENT], Some(nv::extend::execute);
+    NV_WRITE: [user(NvAuth), none(NvIndex)], [NV, DECRYPT, PERSISTENT], Some(nv::write::execute);
+    NV_WRITE_LOCK: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::write_lock::execute);
     DICTIONARY_ATTACK_LOCK_RESET: [user(Lockout)],
         [NV], Some(dictionary_attack::lock_reset::execute);
     DICTIONARY_ATTACK_PARAMETERS: [user(Lockout)],
-        [NV], Some(dictionary_attack::parameters::execute);
-    NV_CHANGE_AUTH: [admin(NvIndex)], [NV, DECRYPT], Some(nv::change_auth::execute);
+        [NV, PERSISTENT], Some(dictionary_attack::parameters::execute);
+    NV_CHANGE_AUTH: [admin(NvIndex)], [NV, DECRYPT, PERSISTENT], Some(nv::change_auth::execute);
     PCR_EVENT: [user(PcrOrNull)], [NV, DECRYPT], Some(pcr::event::execute);
     PCR_RESET: [user(Pcr)], [NV], Some(pcr::reset::execute);
     SEQUENCE_COMPLETE: [user(Object)],
         [FLUSHED, DECRYPT, ENCRYPT], Some(hash_hmac::sequence_complete::execute);
-    SET_ALGORITHM_SET: [user(Platform)], [PRESENCE, NV], None;
-    SET_COMMAND_CODE_AUDIT_STATUS: [user(Provision)], [PRESENCE, NV], None;
+    SET_ALGORITHM_SET: [user(Platform)],
+        [PRESENCE, NV, PERSISTENT], Some(miscellaneous::set_algorithm_set::execute);
+    SET_COMMAND_CODE_AUDIT_STATUS: [user(Provision)], [PRESENCE, NV, PERSISTENT], None;
     // Not implemented: no field upgrade.
     FIELD_UPGRADE_DATA: [], [DECRYPT], None;
     INCREMENTAL_SELF_TEST: [], [NV], Some(testing::incremental_self_test::execute);
@@ -122,7 +132,7 @@ commands! {
     GET_SESSION_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull), none(HmacSession)],
         [DECRYPT, ENCRYPT], None;
     NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], Some(nv::read::execute);
-    NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV], Some(nv::read_lock::execute);
+    NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::read_lock::execute);
     OBJECT_CHANGE_AUTH: [admin(Object), none(Object)],
         [DECRYPT, ENCRYPT], Some(object::change_auth::execute);
     POLICY_SECRET: [user(Entity), none(PolicySession)],
@@ -197,21 +207,24 @@ commands! {
     POLICY_AUTHORIZE_NV: [user(NvAuth), none(NvIndex), none(PolicySession)],
         [], Some(policy::authorize_nv::execute);
     ENCRYPT_DECRYPT_2: [user(Object)], [DECRYPT, ENCRYPT], None;
+    // Not implemented: no component is attached, and no handle would be right.
     AC_GET_CAPABILITY: [none(Attached)], [], None;
     AC_SEND: [dup(Object), user(NvAuth), none(Attached)], [DECRYPT], None;
-    POLICY_AC_SEND_SELECT: [none(PolicySession)], [DECRYPT], None;
+    POLICY_AC_SEND_SELECT: [none(PolicySession)],
+        [DECRYPT], Some(attached::policy_send_select::execute);
     CERTIFY_X509: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
-    ACT_SET_TIMEOUT: [user(Timer)], [], None;
+    ACT_SET_TIMEOUT: [user(Timer)], [], Some(act::set_timeout::execute);
     ECC_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
     ECC_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
     POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], Some(policy::capability::execute);
     POLICY_PARAMETERS: [none(PolicySession)], [DECRYPT], Some(policy::parameters::execute);
     NV_DEFINE_SPACE_2: [user(Provision)],
-        [PRESENCE, NV, DECRYPT], Some(nv::define_space_2::execute);
+        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(nv::define_space_2::execute);
     NV_READ_PUBLIC_2: [none(NvIndex)], [ENCRYPT], Some(nv::read_public_2::execute);
     // Not implemented: nothing can be set.
     SET_CAPABILITY: [user(Hierarchy)], [NV, DECRYPT], None;
-    READ_ONLY_CONTROL: [user(Platform)], [PRESENCE], None;
+    READ_ONLY_CONTROL: [user(Platform)], [PRESENCE], Some(hierarchy::read_only_control::execute);
+    // Not implemented: there is no SPDM transport.
     POLICY_TRANSPORT_SPDM: [none(PolicySession)], [DECRYPT], None;
     // Not implemented yet: the commands of version 185 for post-quantum algorithms.
     VERIFY_SEQUENCE_COMPLETE: [user(Object), none(Object)], [FLUSHED], None;

@@ -27,8 +27,8 @@ pub(super) fn handles(
         });
         *place = read.map_err(|code| code.in_handle(number))?;
     }
-    for ((number, handle), slot) in (1..).zip(handles).zip(command.handles) {
-        check_present(state, handle, slot.kind, number).map_err(|code| code.in_handle(number))?;
+    for ((number, handle), _) in (1..).zip(handles).zip(command.handles) {
+        check_present(state, handle, number).map_err(|code| code.in_handle(number))?;
     }
     Ok(handles)
 }
@@ -73,12 +73,11 @@ fn has_type(handle: Handle, kind: HandleType) -> bool {
 }
 
 fn is_timer(handle: Handle) -> bool {
-    let number = handle.0.checked_sub(Handle::ACT_FIRST_RAW);
-    number.and_then(|number| usize::try_from(number).ok()).is_some_and(|number| number < TIMERS)
+    handle.timer_index().is_some_and(|place| place < TIMERS)
 }
 
 /// Whether what a handle names is there (Part 3, 5.4).
-fn check_present(state: &State, handle: Handle, kind: HandleType, number: u8) -> Result<()> {
+fn check_present(state: &State, handle: Handle, number: u8) -> Result<()> {
     match handle.kind() {
         Some(HandleKind::Transient) => match state.transients.get(handle) {
             Some(_) => Ok(()),
@@ -99,10 +98,7 @@ fn check_present(state: &State, handle: Handle, kind: HandleType, number: u8) ->
             _ => Err(ResponseCode::HANDLE),
         },
         Some(HandleKind::Permanent) => {
-            // TPM2_HierarchyControl is what enables a hierarchy again.
-            if kind == HandleType::BaseHierarchy && handle != Handle::PLATFORM
-                || state.is_hierarchy_enabled(handle)
-            {
+            if state.is_hierarchy_enabled(handle) {
                 Ok(())
             } else {
                 Err(ResponseCode::HIERARCHY)

@@ -143,9 +143,7 @@ impl State {
     }
 
     fn timer_policy(&self, handle: Handle) -> AuthPolicy {
-        let number = handle.0.checked_sub(Handle::ACT_FIRST_RAW);
-        let number = number.and_then(|number| usize::try_from(number).ok());
-        let policy = number.and_then(|number| self.clear.timer_policy.get(number));
+        let policy = handle.timer_index().and_then(|place| self.clear.timer_policy.get(place));
         policy.copied().unwrap_or_default()
     }
 

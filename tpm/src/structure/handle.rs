@@ -105,6 +105,13 @@ impl Handle {
         Self(self.0.saturating_add(index))
     }
 
+    /// The place of an authenticated countdown timer among them; `None` for other handles.
+    pub fn timer_index(self) -> Option<usize> {
+        let is_timer = (Self::ACT_FIRST..=Self::ACT_LAST).contains(&self);
+        let place = self.0.checked_sub(Self::ACT_FIRST_RAW).filter(|_| is_timer)?;
+        usize::try_from(place).ok()
+    }
+
     /// Whether this is a loaded session's handle.
     pub const fn is_session(self) -> bool {
         matches!(self.kind(), Some(HandleKind::HmacSession | HandleKind::PolicySession))
