@@ -5,12 +5,16 @@
 //! [`pipeline`](crate::pipeline)'s.
 
 pub mod act;
+pub mod asymmetric;
 pub mod attached;
+pub mod attestation;
+pub mod audit;
 pub mod capability;
 pub mod clock;
 pub mod context;
 pub mod dictionary_attack;
 pub mod duplication;
+pub mod ephemeral;
 pub mod hash_hmac;
 pub mod hierarchy;
 pub mod management;
@@ -21,7 +25,9 @@ pub mod pcr;
 pub mod policy;
 pub mod random;
 pub mod session;
+pub mod signing;
 pub mod startup;
+pub mod symmetric;
 mod table;
 pub mod testing;
 

@@ -10,9 +10,10 @@ use HandleType::{
 };
 
 use super::{
-    Command, HandleSlot, HandleType, Role, Traits, act, attached, capability, clock, context,
-    dictionary_attack, duplication, hash_hmac, hierarchy, management, miscellaneous, nv, object,
-    pcr, policy, random, session, startup, testing,
+    Command, HandleSlot, HandleType, Role, Traits, act, asymmetric, attached, attestation, audit,
+    capability, clock, context, dictionary_attack, duplication, ephemeral, hash_hmac, hierarchy,
+    management, miscellaneous, nv, object, pcr, policy, random, session, signing, startup,
+    symmetric, testing,
 };
 use crate::structure::command_code::CommandCode;
 
@@ -95,7 +96,7 @@ commands! {
     NV_GLOBAL_WRITE_LOCK: [user(Provision)],
         [PRESENCE, NV, PERSISTENT], Some(nv::global_write_lock::execute);
     GET_COMMAND_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull)],
-        [NV, DECRYPT, ENCRYPT], None;
+        [NV, DECRYPT, ENCRYPT], Some(attestation::get_command_audit_digest::execute);
     NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::increment::execute);
     NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::set_bits::execute);
     NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT, PERSISTENT], Some(nv::extend::execute);
@@ -112,7 +113,8 @@ commands! {
         [FLUSHED, DECRYPT, ENCRYPT], Some(hash_hmac::sequence_complete::execute);
     SET_ALGORITHM_SET: [user(Platform)],
         [PRESENCE, NV, PERSISTENT], Some(miscellaneous::set_algorithm_set::execute);
-    SET_COMMAND_CODE_AUDIT_STATUS: [user(Provision)], [PRESENCE, NV, PERSISTENT], None;
+    SET_COMMAND_CODE_AUDIT_STATUS: [user(Provision)],
+        [PRESENCE, NV, PERSISTENT], Some(audit::set_command_code_audit_status::execute);
     // Not implemented: no field upgrade.
     FIELD_UPGRADE_DATA: [], [DECRYPT], None;
     INCREMENTAL_SELF_TEST: [], [NV], Some(testing::incremental_self_test::execute);
@@ -122,15 +124,18 @@ commands! {
     STIR_RANDOM: [], [NV, DECRYPT], Some(random::stir_random::execute);
     ACTIVATE_CREDENTIAL: [admin(Object), user(Object)],
         [DECRYPT, ENCRYPT], Some(object::activate_credential::execute);
-    CERTIFY: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    CERTIFY: [admin(Object), user(ObjectOrNull)],
+        [DECRYPT, ENCRYPT], Some(attestation::certify::execute);
     POLICY_NV: [user(NvAuth), none(NvIndex), none(PolicySession)],
         [DECRYPT], Some(policy::nv::execute);
-    CERTIFY_CREATION: [user(ObjectOrNull), none(Object)], [DECRYPT, ENCRYPT], None;
+    CERTIFY_CREATION: [user(ObjectOrNull), none(Object)],
+        [DECRYPT, ENCRYPT], Some(attestation::certify_creation::execute);
     DUPLICATE: [dup(Object), none(ObjectOrNull)],
         [DECRYPT, ENCRYPT], Some(duplication::duplicate::execute);
-    GET_TIME: [user(EndorsementOrNull), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    GET_TIME: [user(EndorsementOrNull), user(ObjectOrNull)],
+        [DECRYPT, ENCRYPT], Some(attestation::get_time::execute);
     GET_SESSION_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull), none(HmacSession)],
-        [DECRYPT, ENCRYPT], None;
+        [DECRYPT, ENCRYPT], Some(attestation::get_session_audit_digest::execute);
     NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], Some(nv::read::execute);
     NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::read_lock::execute);
     OBJECT_CHANGE_AUTH: [admin(Object), none(Object)],
@@ -140,22 +145,22 @@ commands! {
     REWRAP: [user(ObjectOrNull), none(ObjectOrNull)],
         [DECRYPT, ENCRYPT], Some(duplication::rewrap::execute);
     CREATE: [user(Object)], [DECRYPT, ENCRYPT], Some(object::create::execute);
-    ECDH_Z_GEN: [user(Object)], [DECRYPT, ENCRYPT], None;
-    HMAC: [user(Object)], [DECRYPT, ENCRYPT], None;
+    ECDH_Z_GEN: [user(Object)], [DECRYPT, ENCRYPT], Some(asymmetric::ecdh_z_gen::execute);
+    HMAC: [user(Object)], [DECRYPT, ENCRYPT], Some(hash_hmac::mac::execute);
     IMPORT: [user(Object)], [DECRYPT, ENCRYPT], Some(duplication::import::execute);
     LOAD: [user(Object)], [RESPONSE, DECRYPT, ENCRYPT], Some(object::load::execute);
-    QUOTE: [user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
-    RSA_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
-    HMAC_START: [user(Object)], [RESPONSE, DECRYPT], None;
+    QUOTE: [user(ObjectOrNull)], [DECRYPT, ENCRYPT], Some(attestation::quote::execute);
+    RSA_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], Some(asymmetric::rsa_decrypt::execute);
+    HMAC_START: [user(Object)], [RESPONSE, DECRYPT], Some(hash_hmac::mac_start::execute);
     SEQUENCE_UPDATE: [user(Object)], [DECRYPT], Some(hash_hmac::sequence_update::execute);
-    SIGN: [user(Object)], [DECRYPT], None;
+    SIGN: [user(Object)], [DECRYPT], Some(signing::sign::execute);
     UNSEAL: [user(Object)], [ENCRYPT], Some(object::unseal::execute);
     POLICY_SIGNED: [none(Object), none(PolicySession)],
         [DECRYPT, ENCRYPT], Some(policy::signed::execute);
     CONTEXT_LOAD: [], [RESPONSE, NO_SESSIONS], Some(context::context_load::execute);
     CONTEXT_SAVE: [none(Context)], [NO_SESSIONS], Some(context::context_save::execute);
-    ECDH_KEY_GEN: [none(Object)], [ENCRYPT], None;
-    ENCRYPT_DECRYPT: [user(Object)], [ENCRYPT], None;
+    ECDH_KEY_GEN: [none(Object)], [ENCRYPT], Some(asymmetric::ecdh_key_gen::execute);
+    ENCRYPT_DECRYPT: [user(Object)], [ENCRYPT], Some(symmetric::encrypt_decrypt::execute);
     FLUSH_CONTEXT: [], [NO_SESSIONS], Some(session::flush_context::execute);
     LOAD_EXTERNAL: [], [RESPONSE, DECRYPT, ENCRYPT], Some(object::load_external::execute);
     MAKE_CREDENTIAL: [none(Object)], [DECRYPT, ENCRYPT], Some(object::make_credential::execute);
@@ -170,11 +175,11 @@ commands! {
     POLICY_OR: [none(PolicySession)], [], Some(policy::or::execute);
     POLICY_TICKET: [none(PolicySession)], [DECRYPT], Some(policy::ticket::execute);
     READ_PUBLIC: [none(Object)], [ENCRYPT], Some(object::read_public::execute);
-    RSA_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
+    RSA_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], Some(asymmetric::rsa_encrypt::execute);
     START_AUTH_SESSION: [none(ObjectOrNull), none(EntityOrNull)],
         [RESPONSE, DECRYPT, ENCRYPT], Some(session::start_auth_session::execute);
-    VERIFY_SIGNATURE: [none(Object)], [DECRYPT], None;
-    ECC_PARAMETERS: [], [], None;
+    VERIFY_SIGNATURE: [none(Object)], [DECRYPT], Some(signing::verify_signature::execute);
+    ECC_PARAMETERS: [], [], Some(asymmetric::ecc_parameters::execute);
     // Not implemented: firmware is not readable: the image is public.
     FIRMWARE_READ: [], [], None;
     GET_CAPABILITY: [], [IN_FAILURE], Some(capability::get_capability::execute);
@@ -187,6 +192,7 @@ commands! {
     READ_CLOCK: [], [], Some(clock::read_clock::execute);
     PCR_EXTEND: [user(PcrOrNull)], [NV], Some(pcr::extend::execute);
     PCR_SET_AUTH_VALUE: [user(Pcr)], [DECRYPT], Some(pcr::set_auth_value::execute);
+    // Not implemented yet.
     NV_CERTIFY: [user(ObjectOrNull), user(NvAuth), none(NvIndex)], [DECRYPT, ENCRYPT], None;
     EVENT_SEQUENCE_COMPLETE: [user(PcrOrNull), user(Object)],
         [NV, FLUSHED, DECRYPT], Some(hash_hmac::event_sequence_complete::execute);
@@ -196,24 +202,27 @@ commands! {
         [DECRYPT], Some(policy::duplication_select::execute);
     POLICY_GET_DIGEST: [none(PolicySession)], [ENCRYPT], Some(policy::get_digest::execute);
     TEST_PARMS: [], [], Some(capability::test_parms::execute);
-    COMMIT: [user(Object)], [DECRYPT, ENCRYPT], None;
+    COMMIT: [user(Object)], [DECRYPT, ENCRYPT], Some(ephemeral::commit::execute);
     POLICY_PASSWORD: [none(PolicySession)], [], Some(policy::password::execute);
-    Z_GEN_2_PHASE: [user(Object)], [DECRYPT, ENCRYPT], None;
-    EC_EPHEMERAL: [], [ENCRYPT], None;
+    Z_GEN_2_PHASE: [user(Object)], [DECRYPT, ENCRYPT], Some(asymmetric::z_gen_2_phase::execute);
+    EC_EPHEMERAL: [], [ENCRYPT], Some(ephemeral::ec_ephemeral::execute);
     POLICY_NV_WRITTEN: [none(PolicySession)], [], Some(policy::nv_written::execute);
     POLICY_TEMPLATE: [none(PolicySession)], [DECRYPT], Some(policy::template::execute);
     CREATE_LOADED: [user(Parent)],
         [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_loaded::execute);
     POLICY_AUTHORIZE_NV: [user(NvAuth), none(NvIndex), none(PolicySession)],
         [], Some(policy::authorize_nv::execute);
-    ENCRYPT_DECRYPT_2: [user(Object)], [DECRYPT, ENCRYPT], None;
+    ENCRYPT_DECRYPT_2: [user(Object)],
+        [DECRYPT, ENCRYPT], Some(symmetric::encrypt_decrypt_2::execute);
     // Not implemented: no component is attached, and no handle would be right.
     AC_GET_CAPABILITY: [none(Attached)], [], None;
     AC_SEND: [dup(Object), user(NvAuth), none(Attached)], [DECRYPT], None;
     POLICY_AC_SEND_SELECT: [none(PolicySession)],
         [DECRYPT], Some(attached::policy_send_select::execute);
+    // Not implemented yet: certificates need a parser and a writer of DER.
     CERTIFY_X509: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
     ACT_SET_TIMEOUT: [user(Timer)], [], Some(act::set_timeout::execute);
+    // Not implemented yet: encryption over curves has no derivation in `crypto` so far.
     ECC_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
     ECC_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
     POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], Some(policy::capability::execute);

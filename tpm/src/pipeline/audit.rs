@@ -5,7 +5,7 @@ use super::area::SessionUses;
 use super::{Work, hash};
 use crate::command::Command;
 use crate::command::Traits;
-use crate::crypto::hash::Digest;
+use crate::crypto::hash::{Digest, HashAlgorithm};
 use crate::state::State;
 use crate::structure::attributes::SessionAttributes;
 use crate::structure::response_code::ResponseCode;
@@ -15,7 +15,8 @@ use crate::wire::Result;
 #[derive(Debug, Default)]
 pub(super) struct Audits {
     session: Option<Digest>,
-    command: Option<Digest>,
+    /// With the algorithm, which the command may change.
+    command: Option<(HashAlgorithm, Digest)>,
 }
 
 impl Work<'_> {
@@ -28,8 +29,9 @@ impl Work<'_> {
             audits.session = Some(self.cp_hash(algorithm, parameters)?);
         }
         let audit = &self.state.permanent.audit;
-        if audit.commands.contains(self.command.code) {
-            audits.command = Some(self.cp_hash(audit.algorithm, parameters)?);
+        if audit.audits(self.command.code) {
+            let cp_hash = self.cp_hash(audit.algorithm, parameters)?;
+            audits.command = Some((audit.algorithm, cp_hash));
         }
         Ok(audits)
     }
@@ -48,10 +50,10 @@ impl Audits {
         let audit = &state.permanent.audit;
         // The algorithm may have changed under a TPM2_SetCommandCodeAuditStatus: it says which
         // digest begins, and is itself not audited then.
-        if let Some(cp_hash) = &self.command
-            && audit.commands.contains(command.code)
+        if let Some((algorithm, cp_hash)) = self.command
+            && audit.audits(command.code)
+            && audit.algorithm == algorithm
         {
-            let algorithm = audit.algorithm;
             let rp_hash = hash::rp_hash(algorithm, command.code, parameters);
             let mut digest = state.reset.command_audit_digest;
             if digest.is_empty() {
@@ -60,7 +62,7 @@ impl Audits {
                 state.permanent.change().audit.counter = counter;
             }
             state.reset.change().command_audit_digest =
-                algorithm.digest(&[&digest, cp_hash, &rp_hash]);
+                algorithm.digest(&[&digest, &cp_hash, &rp_hash]);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::crypto::hmac::Hmac;
 use crate::crypto::rsa::{pss_sign, pss_verify, rsassa_sign, rsassa_verify};
 use crate::pipeline::Context;
 use crate::state::object::Object;
+use crate::structure::attributes::ObjectAttributes;
 use crate::structure::digest::TaggedDigest;
 use crate::structure::ecc::EccParameter;
 use crate::structure::handle::Handle;
@@ -21,6 +22,12 @@ use crate::structure::response_code::ResponseCode;
 use crate::structure::scheme::{KeyedHashScheme, SignatureScheme};
 use crate::structure::signature::Signature;
 use crate::wire::Result;
+
+/// Whether a key may sign: not a block cipher's, whose attribute means that it encrypts.
+pub const fn is_signing_key(public: &Public) -> bool {
+    public.has(ObjectAttributes::SIGN_ENCRYPT)
+        && !matches!(public.object_type(), ObjectType::SymmetricCipher)
+}
 
 /// The scheme that a key signs with when the caller asks for `wanted`: the key's own, or the
 /// caller's if the key has none. TPM_RC_SCHEME when they differ, when there is none at all, or
@@ -36,7 +43,10 @@ pub fn select_scheme(public: &Public, wanted: Option<SignatureScheme>) -> Result
         PublicParameters::SymmetricCipher(_) => return Err(ResponseCode::SCHEME),
     };
     let selected = match (own, wanted) {
-        (None, None) => return Err(ResponseCode::SCHEME),
+        // The caller must say which commitment is to be used.
+        (None, None) | (Some(SignatureScheme::Ecdaa(..)), None) => {
+            return Err(ResponseCode::SCHEME);
+        }
         (Some(own), None) => own,
         (None, Some(wanted)) => wanted,
         // The counter of ECDAA is the caller's, everything else the key's.

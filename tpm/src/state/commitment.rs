@@ -27,6 +27,12 @@ impl Commit {
         counter
     }
 
+    /// Begins a commitment: what the caller gets of its counter.
+    pub fn begin_low(&mut self) -> u16 {
+        let [.., high, low] = self.begin().to_be_bytes();
+        u16::from_be_bytes([high, low])
+    }
+
     /// The whole counter of an outstanding commitment.
     pub fn counter_of(&self, low: u16) -> Option<u64> {
         const LOW_BITS: u64 = 0xffff;

@@ -6,6 +6,7 @@ use super::hierarchy::{EntityPolicy, Hierarchy, Seed};
 use super::pcr::PcrAllocation;
 use crate::command::CommandSet;
 use crate::crypto::hash::{Digest, HashAlgorithm};
+use crate::structure::command_code::CommandCode;
 use crate::structure::digest::Auth;
 
 /// Protection against dictionary attacks (Part 1, 19.11).
@@ -44,10 +45,17 @@ impl DictionaryAttack {
 pub struct CommandAudit {
     /// The algorithm of the audit digest.
     pub algorithm: HashAlgorithm,
-    /// The commands that are audited.
+    /// The commands that are audited beside the one that always is.
     pub commands: CommandSet,
     /// Counts digests begun.
     pub counter: u64,
+}
+
+impl CommandAudit {
+    /// Whether a command is audited: TPM2_SetCommandCodeAuditStatus always is (Part 3, 21.2).
+    pub fn audits(&self, code: CommandCode) -> bool {
+        code == CommandCode::SET_COMMAND_CODE_AUDIT_STATUS || self.commands.contains(code)
+    }
 }
 
 /// What outlives power and is changed by commands.

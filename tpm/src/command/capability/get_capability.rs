@@ -98,8 +98,8 @@ fn write_list(
             list.add(response, 4, known.map(|row| row.code))?;
         }
         Capability::AuditCommands => {
-            let audited = &state.permanent.audit.commands;
-            let known = commands_from(property).filter(|row| audited.contains(row.code));
+            let audit = &state.permanent.audit;
+            let known = commands_from(property).filter(|row| audit.audits(row.code));
             list.add(response, 4, known.map(|row| row.code))?;
         }
         Capability::Pcrs => {

@@ -38,7 +38,7 @@ pub fn execute(
     let digest = algorithm.digest(&[&data]);
     let is_safe = !data.starts_with(&GENERATED_VALUE.to_be_bytes());
     response.value(&digest)?;
-    response.value(&hash_check(context.state, hierarchy, &digest, is_safe)?)
+    response.value(&hash_check(context.state, hierarchy, algorithm, &digest, is_safe)?)
 }
 
 /// The hash-check ticket; the NULL ticket in the NULL hierarchy, and for a message that could
@@ -46,6 +46,7 @@ pub fn execute(
 pub(in crate::command) fn hash_check(
     state: &State,
     hierarchy: Handle,
+    algorithm: HashAlgorithm,
     digest: &Digest,
     is_safe: bool,
 ) -> Result<Ticket> {
@@ -55,7 +56,19 @@ pub(in crate::command) fn hash_check(
     if hierarchy == Handle::NULL || !is_safe {
         return Ok(Ticket::null(StructureTag::HashCheck));
     }
-    Ok(state.ticket(StructureTag::HashCheck, hierarchy, &[digest]))
+    let algorithm = algorithm.id().to_be_bytes();
+    Ok(state.ticket(StructureTag::HashCheck, hierarchy, &[&algorithm, digest]))
+}
+
+/// Whether a hash-check ticket is the one of this digest by this algorithm: several algorithms
+/// have digests of the same length.
+pub(in crate::command) fn is_hash_check(
+    state: &State,
+    ticket: &Ticket,
+    algorithm: HashAlgorithm,
+    digest: &Digest,
+) -> bool {
+    state.is_ticket(ticket, &[&algorithm.id().to_be_bytes(), digest])
 }
 
 #[cfg(test)]

@@ -4,5 +4,8 @@
 pub mod event_sequence_complete;
 pub mod hash;
 pub mod hash_sequence_start;
+pub mod mac;
+mod mac_key;
+pub mod mac_start;
 pub mod sequence_complete;
 pub mod sequence_update;

@@ -5,8 +5,9 @@ use super::hash::{TicketHierarchy, hash_check};
 use crate::pipeline::Context;
 use crate::state::object::SequenceKind;
 use crate::structure::digest::MaxBuffer;
-use crate::structure::handle::Handle;
 use crate::structure::response_code::ResponseCode;
+use crate::structure::tag::StructureTag;
+use crate::structure::ticket::Ticket;
 use crate::wire::{Parameters, Result, Writer};
 
 /// Handles: sequenceHandle. Parameters: buffer, hierarchy. The response: result, validation.
@@ -25,14 +26,19 @@ pub fn execute(
     let mut sequence = sequence.clone();
     sequence.update(&data)?;
     let is_safe = sequence.is_safe();
-    let (digest, ticket_hierarchy) = match sequence.kind {
-        SequenceKind::Hash(hasher) => (hasher.finish(), hierarchy),
-        SequenceKind::Hmac(hmac) => (hmac.finish(), Handle::NULL),
-        SequenceKind::Cmac(cmac) => (cmac.finish()?, Handle::NULL),
+    let tag = StructureTag::HashCheck;
+    let (digest, ticket) = match sequence.kind {
+        SequenceKind::Hash(hasher) => {
+            let algorithm = hasher.algorithm();
+            let digest = hasher.finish();
+            let ticket = hash_check(context.state, hierarchy, algorithm, &digest, is_safe)
+                .map_err(|code| code.in_parameter(2))?;
+            (digest, ticket)
+        }
+        SequenceKind::Hmac(hmac) => (hmac.finish(), Ticket::null(tag)),
+        SequenceKind::Cmac(cmac) => (cmac.finish()?, Ticket::null(tag)),
         SequenceKind::Event(_) => return Err(ResponseCode::MODE.in_handle(1)),
     };
-    let ticket = hash_check(context.state, ticket_hierarchy, &digest, is_safe)
-        .map_err(|code| code.in_parameter(2))?;
     response.value(&digest)?;
     response.value(&ticket)?;
     context.state.transients.remove(handle);
