@@ -113,8 +113,8 @@ pub enum HandleType {
     HierarchyPolicy,
     /// TPMI_RH_PLATFORM.
     Platform,
-    /// TPMI_RH_ENDORSEMENT+.
-    EndorsementOrNull,
+    /// TPMI_RH_ENDORSEMENT: no command takes its TPM_RH_NULL.
+    Endorsement,
     /// TPMI_RH_PROVISION: owner or platform.
     Provision,
     /// TPMI_RH_CLEAR: lockout or platform.

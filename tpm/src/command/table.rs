@@ -4,7 +4,7 @@
 //! implemented: it answers TPM_RC_COMMAND_CODE, and TPM2_GetCapability doesn't list it.
 
 use HandleType::{
-    Attached, BaseHierarchy, Clear, Context, EndorsementOrNull, Entity, EntityOrNull, Hierarchy,
+    Attached, BaseHierarchy, Clear, Context, Endorsement, Entity, EntityOrNull, Hierarchy,
     HierarchyAuth, HierarchyOrNull, HierarchyPolicy, HmacSession, Lockout, NvAuth, NvIndex, Object,
     ObjectOrNull, Parent, Pcr, PcrOrNull, Platform, PolicySession, Provision, Timer,
 };
@@ -95,7 +95,7 @@ commands! {
         [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_primary::execute);
     NV_GLOBAL_WRITE_LOCK: [user(Provision)],
         [PRESENCE, NV, PERSISTENT], Some(nv::global_write_lock::execute);
-    GET_COMMAND_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull)],
+    GET_COMMAND_AUDIT_DIGEST: [user(Endorsement), user(ObjectOrNull)],
         [NV, DECRYPT, ENCRYPT], Some(attestation::get_command_audit_digest::execute);
     NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::increment::execute);
     NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::set_bits::execute);
@@ -132,9 +132,9 @@ commands! {
         [DECRYPT, ENCRYPT], Some(attestation::certify_creation::execute);
     DUPLICATE: [dup(Object), none(ObjectOrNull)],
         [DECRYPT, ENCRYPT], Some(duplication::duplicate::execute);
-    GET_TIME: [user(EndorsementOrNull), user(ObjectOrNull)],
+    GET_TIME: [user(Endorsement), user(ObjectOrNull)],
         [DECRYPT, ENCRYPT], Some(attestation::get_time::execute);
-    GET_SESSION_AUDIT_DIGEST: [user(EndorsementOrNull), user(ObjectOrNull), none(HmacSession)],
+    GET_SESSION_AUDIT_DIGEST: [user(Endorsement), user(ObjectOrNull), none(HmacSession)],
         [DECRYPT, ENCRYPT], Some(attestation::get_session_audit_digest::execute);
     NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], Some(nv::read::execute);
     NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::read_lock::execute);

@@ -61,7 +61,7 @@ fn has_type(handle: Handle, kind: HandleType) -> bool {
             is_hierarchy || handle == Handle::LOCKOUT || is_timer(handle)
         }
         HandleType::Platform => handle == Handle::PLATFORM,
-        HandleType::EndorsementOrNull => handle == Handle::ENDORSEMENT || is_null,
+        HandleType::Endorsement => handle == Handle::ENDORSEMENT,
         HandleType::Provision => is_provision,
         HandleType::Clear => matches!(handle, Handle::LOCKOUT | Handle::PLATFORM),
         HandleType::NvAuth => is_provision || is_index,

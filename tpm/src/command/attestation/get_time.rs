@@ -26,7 +26,7 @@ pub fn execute(
 mod tests {
     use crate::command::signing::test_key::{DECRYPT, SIGN, ecc, verify_body};
     use crate::structure::response_code::ResponseCode;
-    use crate::testing::{ENDORSEMENT, Machine, OWNER};
+    use crate::testing::{ENDORSEMENT, Machine, NULL, OWNER};
 
     const BODY: &[u8] = &[0, 0, 0, 0x18, 0, 0x0b];
 
@@ -35,8 +35,10 @@ mod tests {
         let mut machine = Machine::started();
         let decrypting = ecc(&mut machine, DECRYPT, &[0x10]);
         let key = ecc(&mut machine, SIGN, &[0x10]);
-        let refused = machine.authorised(0x14c, &[OWNER, key], BODY);
-        assert_eq!(refused, Err(ResponseCode::VALUE.in_handle(1)));
+        for other in [OWNER, NULL] {
+            let refused = machine.authorised(0x14c, &[other, key], BODY);
+            assert_eq!(refused, Err(ResponseCode::VALUE.in_handle(1)));
+        }
         let refused = machine.authorised(0x14c, &[ENDORSEMENT, decrypting], BODY);
         assert_eq!(refused, Err(ResponseCode::KEY.in_handle(2)));
         machine.platform.uptime_ms = 5000;
