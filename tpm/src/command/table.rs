@@ -193,7 +193,8 @@ commands! {
     PCR_EXTEND: [user(PcrOrNull)], [NV], Some(pcr::extend::execute);
     PCR_SET_AUTH_VALUE: [user(Pcr)], [DECRYPT], Some(pcr::set_auth_value::execute);
     // Not implemented yet.
-    NV_CERTIFY: [user(ObjectOrNull), user(NvAuth), none(NvIndex)], [DECRYPT, ENCRYPT], None;
+    NV_CERTIFY: [user(ObjectOrNull), user(NvAuth), none(NvIndex)],
+        [DECRYPT, ENCRYPT], Some(attestation::nv_certify::execute);
     EVENT_SEQUENCE_COMPLETE: [user(PcrOrNull), user(Object)],
         [NV, FLUSHED, DECRYPT], Some(hash_hmac::event_sequence_complete::execute);
     HASH_SEQUENCE_START: [], [RESPONSE, DECRYPT], Some(hash_hmac::hash_sequence_start::execute);

@@ -6,4 +6,5 @@ pub mod certify_creation;
 pub mod get_command_audit_digest;
 pub mod get_session_audit_digest;
 pub mod get_time;
+pub mod nv_certify;
 pub mod quote;

@@ -20,6 +20,6 @@ pub mod write_lock;
 #[cfg(test)]
 mod pin_tests;
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 #[cfg(test)]
 mod test_index;

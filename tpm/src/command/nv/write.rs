@@ -84,4 +84,50 @@ mod tests {
             assert_eq!(read(&mut machine, 4, 0).is_ok(), outlives);
         }
     }
+
+    #[test]
+    fn a_write_that_changes_nothing_costs_no_commit() {
+        let mut machine = Machine::started();
+        define(&mut machine, OPEN, 4).unwrap();
+        write(&mut machine, &[9, 8], 1).unwrap();
+        let commits = machine.platform.storage.commits;
+        write(&mut machine, &[9, 8], 1).unwrap();
+        assert_eq!(machine.platform.storage.commits, commits);
+        write(&mut machine, &[9, 9], 1).unwrap();
+        assert_eq!(machine.platform.storage.commits, commits + 1);
+    }
+
+    #[test]
+    fn an_index_that_is_forgotten_shows_nothing_of_what_it_held() {
+        let mut machine = Machine::started();
+        define(&mut machine, OPEN | 1 << 27, 4).unwrap(); // CLEAR_STCLEAR
+        write(&mut machine, &[1; 4], 0).unwrap();
+        machine.command(0x145, &[0, 1]).unwrap();
+        machine.power_cycle();
+        machine.command(0x144, &[0, 1]).unwrap();
+        assert_eq!(read(&mut machine, 4, 0).unwrap(), [1; 4], "a Resume forgets nothing");
+        restart(&mut machine, true);
+        assert_eq!(read(&mut machine, 4, 0), Err(ResponseCode::NV_UNINITIALIZED));
+        write(&mut machine, &[2], 0).unwrap();
+        assert_eq!(read(&mut machine, 4, 0).unwrap(), [2, 255, 255, 255]);
+    }
+
+    #[test]
+    fn an_orderly_write_makes_an_earlier_shutdown_useless() {
+        let mut machine = Machine::started();
+        define(&mut machine, OPEN | 1 << 26, 4).unwrap(); // ORDERLY
+        write(&mut machine, &[1; 4], 0).unwrap();
+        let commits = machine.platform.storage.commits;
+        write(&mut machine, &[2; 4], 0).unwrap();
+        assert_eq!(machine.platform.storage.commits, commits, "it waits for the shutdown");
+        machine.command(0x145, &[0, 1]).unwrap();
+        machine.power_cycle();
+        machine.command(0x144, &[0, 1]).unwrap();
+        assert_eq!(read(&mut machine, 4, 0).unwrap(), [2; 4]);
+        machine.command(0x145, &[0, 1]).unwrap();
+        write(&mut machine, &[3; 4], 0).unwrap();
+        machine.power_cycle();
+        let resumed = machine.command(0x144, &[0, 1]);
+        assert_eq!(resumed, Err(ResponseCode::VALUE.in_parameter(1)));
+    }
 }
