@@ -15,8 +15,7 @@ pub fn execute(
     parameters: Parameters<'_>,
     _response: &mut Writer<'_>,
 ) -> Result<()> {
-    let (object, auth, component, includes_object): (Name, Name, Name, bool) =
-        parameters.read()?;
+    let (object, auth, component, includes_object): (Name, Name, Name, bool) = parameters.read()?;
     let session = context.state.sessions.policy_mut(context.handle(1))?;
     if session.policy.binding != PolicyBinding::None {
         return Err(ResponseCode::CPHASH);

@@ -27,9 +27,9 @@ pub fn execute(
         Handle::LOCKOUT => state.permanent.change().lockout_policy = policy,
         Handle::PLATFORM => state.clear.change().platform_policy = policy,
         timer => {
-            let place = timer.timer_index().and_then(|place| {
-                state.clear.change().timer_policy.get_mut(place)
-            });
+            let place = timer
+                .timer_index()
+                .and_then(|place| state.clear.change().timer_policy.get_mut(place));
             *place.ok_or(ResponseCode::VALUE.in_handle(1))? = policy;
         }
     }
