@@ -192,7 +192,6 @@ commands! {
     READ_CLOCK: [], [], Some(clock::read_clock::execute);
     PCR_EXTEND: [user(PcrOrNull)], [NV], Some(pcr::extend::execute);
     PCR_SET_AUTH_VALUE: [user(Pcr)], [DECRYPT], Some(pcr::set_auth_value::execute);
-    // Not implemented yet.
     NV_CERTIFY: [user(ObjectOrNull), user(NvAuth), none(NvIndex)],
         [DECRYPT, ENCRYPT], Some(attestation::nv_certify::execute);
     EVENT_SEQUENCE_COMPLETE: [user(PcrOrNull), user(Object)],
