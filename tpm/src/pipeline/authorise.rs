@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 use super::Work;
 use super::area::SessionUse;
 use super::audit::Audits;
-use super::value;
+use super::value::{Entities, Flushed};
 use crate::command::{Command, Role, Traits};
 use crate::crypto::hash::{DIGEST_SIZE_MAX, Digest};
 use crate::crypto::hmac::Hmac;
@@ -70,7 +70,8 @@ impl Work<'_> {
         let is_needed = self.state.needs_physical_presence(self.command);
         let is_platform = self.handles.first() == Some(&Handle::PLATFORM);
         if is_needed && is_platform && !self.platform.physical_presence() {
-            return Err(ResponseCode::PP);
+            // The platform's authorisation is the first session's.
+            return Err(ResponseCode::PP.in_session(1));
         }
         Ok(())
     }
@@ -293,7 +294,8 @@ impl Work<'_> {
         parameters: &[u8],
     ) -> Result<()> {
         let session = self.state.sessions.get(session_use.handle).ok_or(ResponseCode::FAILURE)?;
-        let auth = value::hmac_auth(self.state, session, entity)?;
+        let entities = Entities { state: self.state, flushed: &Flushed::NONE };
+        let auth = entities.hmac_auth(session, entity)?;
         let mut key = HmacKey::new(&session.key)?;
         key.append(auth)?;
         // Without any key an HMAC proves nothing, and may be left out.

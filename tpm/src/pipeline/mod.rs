@@ -222,6 +222,7 @@ impl Work<'_> {
         let start = respond::parameters_start(tag, has_handle);
         let (_, place) = response.split_at_mut_checked(start).ok_or(ResponseCode::FAILURE)?;
         let mut writer = Writer::new(place);
+        let flushed = value::Flushed::keep(state, command, &handles);
         let action = command.action.ok_or(ResponseCode::COMMAND_CODE)?;
         let mut context = Context {
             state: &mut *state,
@@ -237,7 +238,7 @@ impl Work<'_> {
         let size = writer.len();
         respond::success(
             state,
-            &respond::Outcome { tag, command, handles, response_handle, size, audits },
+            &respond::Outcome { tag, command, handles, response_handle, size, audits, flushed },
             &sessions,
             response,
         )
@@ -253,7 +254,8 @@ impl Work<'_> {
         let session = session.ok_or(ResponseCode::FAILURE)?;
         let (_, data) = parameters.split_at_mut_checked(2).ok_or(ResponseCode::INSUFFICIENT)?;
         let data = data.get_mut(..usize::from(size)).ok_or(ResponseCode::SIZE)?;
-        let auth = value::encryption_auth(self.state, session_use, &self.handles);
+        let entities = value::Entities { state: self.state, flushed: &value::Flushed::NONE };
+        let auth = entities.encryption_auth(session_use.entity(&self.handles));
         crate::session::decrypt_parameter(session, auth, &session_use.nonce_caller, data)
     }
 }

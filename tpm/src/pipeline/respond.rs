@@ -7,10 +7,11 @@ use super::area::{SessionUse, SessionUses};
 use super::audit::Audits;
 use super::authorise::HmacKey;
 use super::frame::HEADER_SIZE;
-use super::{hash, value};
+use super::hash;
+use super::value::{Entities, Flushed};
 use crate::command::Command;
 use crate::crypto::hmac::Hmac;
-use crate::session::Session;
+use crate::session::{PolicyAuth, Session};
 use crate::state::State;
 use crate::state::capacity::HANDLES_MAX;
 use crate::structure::attributes::SessionAttributes;
@@ -29,6 +30,8 @@ pub(super) struct Outcome<'a> {
     /// Octets of the response parameters.
     pub(super) size: usize,
     pub(super) audits: &'a Audits,
+    /// What the command flushed.
+    pub(super) flushed: Flushed,
 }
 
 /// Where the response parameters begin.
@@ -118,7 +121,8 @@ fn encrypt(
     let size: u16 = Reader::new(parameters).value().map_err(|_| ResponseCode::FAILURE)?;
     let (_, data) = parameters.split_at_mut_checked(2).ok_or(ResponseCode::FAILURE)?;
     let data = data.get_mut(..usize::from(size)).ok_or(ResponseCode::FAILURE)?;
-    let auth = value::encryption_auth(state, session_use, &outcome.handles);
+    let entities = Entities { state, flushed: &outcome.flushed };
+    let auth = entities.encryption_auth(session_use.entity(&outcome.handles));
     crate::session::encrypt_parameter(session, auth, &session_use.nonce_caller, data)
 }
 
@@ -161,7 +165,12 @@ fn response_hmac(
     attributes: SessionAttributes,
     parameters: &[u8],
 ) -> Result<Auth> {
-    let auth = value::hmac_auth(state, session, session_use.entity(&outcome.handles))?;
+    // A policy by which the value itself was given has no HMAC in either direction.
+    if session.is_policy() && session.policy.auth == PolicyAuth::Password {
+        return Ok(Auth::EMPTY);
+    }
+    let entities = Entities { state, flushed: &outcome.flushed };
+    let auth = entities.hmac_auth(session, session_use.entity(&outcome.handles))?;
     let mut key = HmacKey::new(&session.key)?;
     key.append(auth)?;
     if key.is_empty() && session_use.hmac.is_empty() {

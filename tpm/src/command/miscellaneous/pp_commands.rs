@@ -59,12 +59,15 @@ mod tests {
             })
         };
         let set = lists(&[0x129, 0x17b, 0xffff], &[]);
-        assert_eq!(machine.authorised(0x12d, &[PLATFORM], &set), Err(ResponseCode::PP));
+        assert_eq!(
+            machine.authorised(0x12d, &[PLATFORM], &set),
+            Err(ResponseCode::PP.in_session(1))
+        );
         machine.platform.physical_presence = true;
         assert_eq!(machine.authorised(0x12d, &[PLATFORM], &set), Ok(std::vec![]));
         machine.platform.physical_presence = false;
         let denied = machine.authorised(0x129, &[PLATFORM], &[0, 0]);
-        assert_eq!(denied, Err(ResponseCode::PP));
+        assert_eq!(denied, Err(ResponseCode::PP.in_session(1)));
         assert_eq!(machine.authorised(0x129, &[OWNER], &[0, 0]), Ok(std::vec![]));
         let ask = [0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 99];
         let listed = machine.command(0x17a, &ask).unwrap();
