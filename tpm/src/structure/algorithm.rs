@@ -56,6 +56,13 @@ macro_rules! algorithms {
 }
 
 impl AlgorithmId {
+    /// Whether TPM2_GetCapability lists an implemented algorithm. SHA-3 is not: the feature API of
+    /// tpm2-tss (at least to 4.1.3) has no name for it, and refuses to work with a TPM that lists
+    /// an algorithm that it cannot name. TPM2_TestParms and TPM2_Hash tell that it is there.
+    pub const fn is_listed(self) -> bool {
+        !matches!(self, Self::SHA3_256 | Self::SHA3_384 | Self::SHA3_512)
+    }
+
     /// No algorithm.
     pub const NULL: Self = Self(0x0010);
 }

@@ -84,7 +84,7 @@ fn write_list(
     let mut list = Listing::begin(response, count)?;
     match capability {
         Capability::Algorithms => {
-            let known = AlgorithmId::IMPLEMENTED.iter();
+            let known = AlgorithmId::IMPLEMENTED.iter().filter(|(id, _)| id.is_listed());
             let known = known.filter(|(id, _)| u32::from(id.0) >= property);
             list.add(response, 6, known.copied())?;
         }
