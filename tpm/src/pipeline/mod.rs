@@ -16,8 +16,12 @@ mod audit;
 mod authorise;
 mod frame;
 mod hash;
+#[cfg(test)]
+mod policy_tests;
 mod resolve;
 mod respond;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use zeroize::Zeroize;

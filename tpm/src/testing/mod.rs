@@ -2,6 +2,8 @@
 //! A machine with a TPM for the tests beside the commands: deterministic entropy, a clock that the
 //! test sets, storage that can break.
 
+pub(crate) mod client;
+
 use core::ops::Bound;
 use std::boxed::Box;
 use std::collections::BTreeMap;
