@@ -8,9 +8,10 @@ use std::time::Instant;
 
 use tpm::Tpm;
 use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
-use tpm::crypto::rsa::Portable;
-use tpm::platform::{Keys, Platform, PlatformFault, PrimeSearch, Storage, Vendor};
+use tpm::crypto::rsa::ModularPower;
+use tpm::platform::{Keys, Platform, PlatformFault, Storage, Vendor};
 
+use crate::keys::{Arithmetic, Search};
 use crate::options::Options;
 use crate::storage::FileStorage;
 
@@ -35,7 +36,7 @@ pub(crate) struct Machine {
 struct HostPlatform {
     started: Instant,
     storage: FileStorage,
-    keys: PrimeSearch,
+    keys: Search,
     physical_presence: bool,
 }
 
@@ -46,7 +47,7 @@ impl Host {
             .map_err(|problem| format!("cannot use the state file: {problem}"))?;
         let mut seed = [0; SEED_SIZE];
         read_entropy(&mut seed).map_err(|problem| format!("no entropy: {problem}"))?;
-        let keys = PrimeSearch::new(&Portable, CtrDrbg::from_seed(&seed));
+        let keys = Search::new(CtrDrbg::from_seed(&seed));
         let platform =
             HostPlatform { started: Instant::now(), storage, keys, physical_presence: false };
         let mut machine =
@@ -112,6 +113,10 @@ impl Platform for HostPlatform {
 
     fn keys(&mut self) -> &mut dyn Keys {
         &mut self.keys
+    }
+
+    fn power(&self) -> &'static dyn ModularPower {
+        &Arithmetic
     }
 
     fn vendor(&self) -> Vendor {

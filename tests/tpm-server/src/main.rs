@@ -8,6 +8,7 @@
 
 mod control;
 mod host;
+mod keys;
 mod mssim;
 mod options;
 mod raw;

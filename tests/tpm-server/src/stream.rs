@@ -21,52 +21,95 @@ impl Listener {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok(Stream::new(Socket::Tcp(stream)))
             }
-            Self::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
+            Self::Unix(listener) => {
+                listener.accept().map(|(stream, _)| Stream::new(Socket::Unix(stream)))
+            }
         }
     }
 }
 
-/// A connection.
-pub(crate) enum Stream {
+/// A connection, with what was received and isn't read yet.
+pub(crate) struct Stream {
+    socket: Socket,
+    received: Vec<u8>,
+    read: usize,
+}
+
+/// The socket of a connection.
+enum Socket {
     /// Over TCP.
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
 }
 
+/// Octets to receive at once: a whole command of any kind.
+const RECEIVE_SIZE: usize = 8192;
+
 impl Stream {
-    /// The connection of a descriptor that was handed over a Unix socket.
-    pub(crate) fn from_descriptor(descriptor: OwnedFd) -> Self {
-        Self::Unix(UnixStream::from(descriptor))
+    const fn new(socket: Socket) -> Self {
+        Self { socket, received: Vec::new(), read: 0 }
     }
 
-    /// The Unix socket, if it is one.
+    /// The connection of a descriptor that was handed over a Unix socket.
+    pub(crate) fn from_descriptor(descriptor: OwnedFd) -> Self {
+        Self::new(Socket::Unix(UnixStream::from(descriptor)))
+    }
+
+    /// The Unix socket, if it is one and nothing from it waits to be read.
     pub(crate) fn unix(&self) -> Option<&UnixStream> {
-        match self {
-            Self::Unix(stream) => Some(stream),
-            Self::Tcp(_) => None,
+        match &self.socket {
+            Socket::Unix(stream) if self.read == self.received.len() => Some(stream),
+            _ => None,
         }
     }
 
-    /// Another handle of the same connection.
+    /// Another handle of the same connection, of which nothing waits to be read.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
-            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.try_clone().map(Socket::Tcp).map(Self::new),
+            Socket::Unix(stream) => stream.try_clone().map(Socket::Unix).map(Self::new),
         }
     }
 
     /// Reads exactly `bytes.len()` octets.
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        let mut wanted = bytes;
+        while !wanted.is_empty() {
+            if self.read == self.received.len() {
+                self.receive()?;
+            }
+            let waiting = self.received.get(self.read..).unwrap_or_default();
+            let size = waiting.len().min(wanted.len());
+            let (now, later) = wanted.split_at_mut(size);
+            now.copy_from_slice(&waiting[..size]);
+            self.read += size;
+            wanted = later;
+        }
+        Ok(())
+    }
+
+    /// Receives what there is.
     ///
     /// Clients write a command in several pieces. Without an immediate acknowledgement of each
     /// the next one waits for the client's kernel, up to 40 ms.
-    pub(crate) fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        if let Self::Tcp(stream) = self {
-            rustix::net::sockopt::set_tcp_quickack(stream.as_fd(), true)?;
+    fn receive(&mut self) -> io::Result<()> {
+        self.received.resize(RECEIVE_SIZE, 0);
+        self.read = 0;
+        let size = match &mut self.socket {
+            Socket::Tcp(stream) => {
+                rustix::net::sockopt::set_tcp_quickack(stream.as_fd(), true)?;
+                stream.read(&mut self.received)
+            }
+            Socket::Unix(stream) => stream.read(&mut self.received),
+        };
+        self.received.truncate(*size.as_ref().unwrap_or(&0));
+        if size? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.read_exact(bytes)
+        Ok(())
     }
 
     /// The next big-endian u32.
@@ -95,27 +138,18 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(bytes),
-            Self::Unix(stream) => stream.read(bytes),
-        }
-    }
-}
-
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
-            Self::Unix(stream) => stream.write(bytes),
+        match &mut self.socket {
+            Socket::Tcp(stream) => stream.write(bytes),
+            Socket::Unix(stream) => stream.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.flush(),
-            Self::Unix(stream) => stream.flush(),
+        match &mut self.socket {
+            Socket::Tcp(stream) => stream.flush(),
+            Socket::Unix(stream) => stream.flush(),
         }
     }
 }

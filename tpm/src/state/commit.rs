@@ -43,9 +43,10 @@ pub fn commit(
     is_pending |= put_objects(state, storage, scratch)?;
     is_pending |= put_indices(state, storage, scratch)?;
     if is_pending {
-        storage.commit()?;
+        let committed = storage.commit();
+        scratch.zeroize();
+        committed?;
     }
-    scratch.zeroize();
     settle(state);
     Ok(())
 }
