@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A TPM 2.0 command engine (Trusted Platform Module Library, revision 184, Parts 1 to 3) that
-//! needs no operating system, no allocator in the path of a command, and no unsafe code.
+//! needs no operating system and no allocator in the path of a command.
 //!
 //! [`Tpm::execute`] is a deterministic function of the state, the command, and what the
 //! [`platform`] gives: entropy, clock, storage, RSA primes.
