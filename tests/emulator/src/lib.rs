@@ -50,5 +50,7 @@ pub mod violation;
 mod vmcb;
 mod world;
 
+pub use psp::SoftwarePsp;
+
 // Position-independent and free of symbols of the image, so that host tests link it too.
 core::arch::global_asm!(include_str!("assembly/world_switch.S"), options(att_syntax));
