@@ -12,6 +12,7 @@
 //! | [`command`] | the table of commands and what each does |
 //! | [`pipeline`] | what all commands have in common |
 //! | [`protect`] | keys of objects as the algorithms want them, and how secrets travel |
+//! | [`provision`] | what the platform itself asks of its TPM: endorsement keys, certificates |
 //! | [`session`] | authorisation sessions |
 //! | [`state`] | everything the TPM remembers |
 //! | [`invariant`] | what is always true of the state |
@@ -29,6 +30,7 @@ pub mod invariant;
 pub mod pipeline;
 pub mod platform;
 pub mod protect;
+pub mod provision;
 pub mod session;
 pub mod state;
 pub mod structure;

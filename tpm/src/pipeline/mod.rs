@@ -132,6 +132,22 @@ impl Tpm {
     pub const fn state(&self) -> &State {
         &self.state
     }
+
+    /// Changes the state outside of any command, for the platform's own use
+    /// ([`provision`](crate::provision)), and writes what changed in one commit. As with a command,
+    /// `change` leaves the state as it was when it fails.
+    pub(crate) fn change<T>(
+        &mut self,
+        platform: &mut dyn Platform,
+        change: impl FnOnce(&mut State, &mut dyn Platform) -> Result<T>,
+    ) -> Result<T> {
+        let Self { state, buffer: Buffer(buffer) } = self;
+        if matches!(state.mode, Mode::Failure(_)) {
+            return Err(ResponseCode::FAILURE);
+        }
+        let outcome = change(state, platform);
+        finish(state, platform, buffer, outcome)
+    }
 }
 
 impl Default for Tpm {
@@ -141,12 +157,12 @@ impl Default for Tpm {
 }
 
 /// Writes what changed, in one commit. What cannot be written is failure mode, not a lost write.
-fn finish(
+fn finish<T>(
     state: &mut State,
     platform: &mut dyn Platform,
     scratch: &mut [u8],
-    outcome: Result<usize>,
-) -> Result<usize> {
+    outcome: Result<T>,
+) -> Result<T> {
     if matches!(state.mode, Mode::Failure(_)) {
         return outcome;
     }

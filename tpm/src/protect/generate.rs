@@ -16,8 +16,7 @@ use crate::crypto::hash::{DIGEST_SIZE_MAX, HashAlgorithm};
 use crate::crypto::kdf::KdfaGenerator;
 use crate::crypto::rsa::{DEFAULT_EXPONENT, PRIME_SIZE_MAX, RsaPrivateKey, check_exponent};
 use crate::crypto::{Random, ecc};
-use crate::pipeline::Context;
-use crate::platform::{KeyFault, PrimeSource};
+use crate::platform::{KeyFault, Platform, PrimeSource};
 use crate::state::{Fault, State};
 use crate::structure::attributes::ObjectAttributes;
 use crate::structure::buffer::Buffer;
@@ -69,19 +68,19 @@ impl Primary {
 
 impl Source<'_> {
     /// Octets of a symmetric key.
-    fn fill_key(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> Result<()> {
+    fn fill_key(&mut self, state: &mut State, bytes: &mut [u8]) -> Result<()> {
         match self {
-            Self::Random => context.state.fill_random(bytes),
+            Self::Random => state.fill_random(bytes),
             Self::Primary(generators) => Ok(generators.key.fill(bytes)?),
             Self::Derived(generator) => Ok(generator.fill(bytes)?),
         }
     }
 
     /// Octets of the seed.
-    fn fill_seed(&mut self, context: &mut Context<'_>, bytes: &mut [u8]) -> Result<()> {
+    fn fill_seed(&mut self, state: &mut State, bytes: &mut [u8]) -> Result<()> {
         match self {
             Self::Primary(generators) => Ok(generators.seed.fill(bytes)?),
-            Self::Random | Self::Derived(_) => self.fill_key(context, bytes),
+            Self::Random | Self::Derived(_) => self.fill_key(state, bytes),
         }
     }
 }
@@ -89,7 +88,8 @@ impl Source<'_> {
 /// Makes the sensitive area of an object whose public area is checked, and fills in its unique
 /// value. TPM_RC_RETRY when there are no primes yet.
 pub fn generate(
-    context: &mut Context<'_>,
+    state: &mut State,
+    platform: &mut dyn Platform,
     public: &mut Public,
     create: &SensitiveCreate,
     mut source: Source<'_>,
@@ -107,13 +107,13 @@ pub fn generate(
     );
     match public.parameters {
         PublicParameters::Rsa(parameters) => {
-            let (modulus, prime) = rsa_key(context, &parameters, &mut source)?;
+            let (modulus, prime) = rsa_key(state, platform, &parameters, &mut source)?;
             public.unique = Unique::Rsa(modulus);
             sensitive.secret = prime;
         }
         PublicParameters::Ecc(parameters) => {
             let pair = match &mut source {
-                Source::Random => ecc::generate(parameters.curve, context.state.random()?)?,
+                Source::Random => ecc::generate(parameters.curve, state.random()?)?,
                 Source::Primary(generators) => {
                     ecc::generate(parameters.curve, &mut generators.key)?
                 }
@@ -123,12 +123,12 @@ pub fn generate(
             sensitive.secret = Buffer::new(pair.private.as_bytes())?;
         }
         PublicParameters::KeyedHash(_) | PublicParameters::SymmetricCipher(_) => {
-            sensitive.secret = symmetric_secret(context, public, create, &mut source)?;
+            sensitive.secret = symmetric_secret(state, public, create, &mut source)?;
         }
     }
     if is_symmetric || public.is_parent() {
         sensitive.seed = Buffer::zeroed(algorithm.digest_size())?;
-        source.fill_seed(context, sensitive.seed.as_mut_slice())?;
+        source.fill_seed(state, sensitive.seed.as_mut_slice())?;
     }
     if is_symmetric {
         public.unique = Unique::Digest(symmetric_unique(algorithm, public, &sensitive));
@@ -147,7 +147,7 @@ fn padded_auth(auth: &Auth, algorithm: HashAlgorithm) -> Result<Auth> {
 
 /// The secret of a keyed hash object or a cipher: the caller's, or one of the TPM.
 fn symmetric_secret(
-    context: &mut Context<'_>,
+    state: &mut State,
     public: &Public,
     create: &SensitiveCreate,
     source: &mut Source<'_>,
@@ -182,7 +182,7 @@ fn symmetric_secret(
         return Buffer::new(data).map_err(|_| wrong_size);
     }
     let mut secret = Buffer::zeroed(size)?;
-    source.fill_key(context, secret.as_mut_slice())?;
+    source.fill_key(state, secret.as_mut_slice())?;
     Ok(secret)
 }
 
@@ -196,7 +196,8 @@ fn keyed_hash_size(public: &Public, scheme: Option<KeyedHashScheme>) -> usize {
 
 /// Modulus and first prime of an RSA key.
 fn rsa_key(
-    context: &mut Context<'_>,
+    state: &mut State,
+    platform: &mut dyn Platform,
     parameters: &RsaParameters,
     source: &mut Source<'_>,
 ) -> Result<(RsaBuffer, Buffer<SECRET_SIZE_MAX>)> {
@@ -211,10 +212,10 @@ fn rsa_key(
     let p = p.get_mut(..prime_size).ok_or(ResponseCode::FAILURE)?;
     let q = q.get_mut(..prime_size).ok_or(ResponseCode::FAILURE)?;
     let key_bits = parameters.key_bits.raw();
-    let keys = context.platform.keys();
+    let keys = platform.keys();
     let found = match source {
         Source::Random => {
-            let source = PrimeSource::Fresh(context.state.random()?);
+            let source = PrimeSource::Fresh(state.random()?);
             keys.rsa_primes(key_bits, exponent, source, p, q)
         }
         Source::Primary(generators) => {
@@ -227,9 +228,9 @@ fn rsa_key(
     found.map_err(|fault| match fault {
         KeyFault::NotReady => ResponseCode::RETRY,
         KeyFault::Unsupported => ResponseCode::VALUE,
-        KeyFault::Fault => context.state.fail(Fault::Cryptography),
+        KeyFault::Fault => state.fail(Fault::Cryptography),
     })?;
-    let key = RsaPrivateKey::from_primes(p, q, exponent)
-        .map_err(|_| context.state.fail(Fault::Cryptography))?;
+    let key =
+        RsaPrivateKey::from_primes(p, q, exponent).map_err(|_| state.fail(Fault::Cryptography))?;
     Ok((RsaBuffer::new(key.public().modulus())?, Buffer::new(p)?))
 }

@@ -86,9 +86,7 @@ impl Nv {
             return Err(ResponseCode::NV_DEFINED);
         }
         let size = usize::from(public.data_size);
-        if size > self.free() {
-            return Err(ResponseCode::NV_SPACE);
-        }
+        self.check_room(public.index, size)?;
         let offset = self.used;
         let slot = self.indices.iter_mut().find(|slot| slot.is_none());
         let slot = slot.ok_or(ResponseCode::NV_SPACE)?;
@@ -96,6 +94,15 @@ impl Nv {
         self.used = offset.saturating_add(size);
         self.data.get_mut(offset..self.used).unwrap_or_default().fill(0xff);
         Ok(())
+    }
+
+    /// TPM_RC_NV_SPACE if an index with so many octets of data could not take the place of the one
+    /// with this handle, or be added if there is none.
+    pub fn check_room(&self, handle: Handle, size: usize) -> Result<()> {
+        let replaced = self.get(handle).map(|index| usize::from(index.public.data_size));
+        let has_slot = replaced.is_some() || self.indices.iter().any(|slot| slot.is_none());
+        let has_room = size <= self.free().saturating_add(replaced.unwrap_or_default());
+        if has_slot && has_room { Ok(()) } else { Err(ResponseCode::NV_SPACE) }
     }
 
     /// Removes every index that fits.

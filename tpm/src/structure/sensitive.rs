@@ -89,6 +89,11 @@ pub struct SensitiveCreate {
     pub data: Buffer<SEALED_SIZE_MAX>,
 }
 
+impl SensitiveCreate {
+    /// Nothing.
+    pub const EMPTY: Self = Self { user_auth: Auth::EMPTY, data: Buffer::EMPTY };
+}
+
 impl Unmarshal for SensitiveCreate {
     fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
         let mut inner = reader.sized(usize::from(u16::MAX))?;

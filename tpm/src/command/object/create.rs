@@ -33,7 +33,7 @@ pub fn execute(
     let parent_object = context.state.object(parent)?;
     check_creation(Some(parent_object), &public, create.data.len())
         .map_err(|code| code.in_parameter(2))?;
-    let sensitive = generate(context, &mut public, &create, Source::Random)
+    let sensitive = generate(context.state, context.platform, &mut public, &create, Source::Random)
         .map_err(|code| code.in_parameter(2))?;
     let algorithm = public.name_algorithm.ok_or(ResponseCode::HASH)?;
     let name = public.name()?;

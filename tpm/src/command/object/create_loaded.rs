@@ -57,12 +57,12 @@ pub fn execute(
         let (label, usage) = derivation(&create, &derive)?;
         let (hash, key) = derivation_key(context, parent)?;
         let source = KdfaGenerator::new(hash, &key, &label, &usage);
-        generate(context, &mut public, &create, Source::Derived(source))
+        generate(context.state, context.platform, &mut public, &create, Source::Derived(source))
     } else if is_primary {
         let source = Source::Primary(Primary::new(context.state, parent, &public, &create.data)?);
-        generate(context, &mut public, &create, source)
+        generate(context.state, context.platform, &mut public, &create, source)
     } else {
-        generate(context, &mut public, &create, Source::Random)
+        generate(context.state, context.platform, &mut public, &create, Source::Random)
     };
     let sensitive = sensitive.map_err(|code| code.in_parameter(2))?;
     let name = public.name()?;

@@ -30,8 +30,8 @@ pub fn execute(
     context.state.transients.check_room()?;
     check_creation(None, &public, create.data.len()).map_err(|code| code.in_parameter(2))?;
     let source = Source::Primary(Primary::new(context.state, hierarchy, &public, &create.data)?);
-    let sensitive =
-        generate(context, &mut public, &create, source).map_err(|code| code.in_parameter(2))?;
+    let sensitive = generate(context.state, context.platform, &mut public, &create, source)
+        .map_err(|code| code.in_parameter(2))?;
     let algorithm = public.name_algorithm.ok_or(ResponseCode::HASH)?;
     let object = context.state.child(hierarchy, public, Some(sensitive))?;
     response.sized_value(&object.public)?;
@@ -43,7 +43,7 @@ pub fn execute(
 }
 
 #[cfg(test)]
-pub(in crate::command) mod tests {
+pub(crate) mod tests {
     use crate::crypto::hash::{Digest, HashAlgorithm};
     use crate::structure::digest::Name;
     use crate::structure::response_code::ResponseCode;
@@ -54,7 +54,7 @@ pub(in crate::command) mod tests {
     use std::vec::Vec;
 
     /// The parameters of a creation: authorisation value, data, public area.
-    pub(in crate::command) fn body(auth: &[u8], data: &[u8], public: &[u8]) -> Vec<u8> {
+    pub(crate) fn body(auth: &[u8], data: &[u8], public: &[u8]) -> Vec<u8> {
         parameters(|writer| {
             writer.sized(|inner| {
                 inner.sized_bytes(auth)?;
@@ -67,7 +67,7 @@ pub(in crate::command) mod tests {
     }
 
     /// The public area of a P-256 storage key, as Linux makes one in the NULL hierarchy.
-    pub(in crate::command) fn storage_key() -> Vec<u8> {
+    pub(crate) fn storage_key() -> Vec<u8> {
         let mut public = Vec::new();
         let words: [u16; 13] = [0x23, 0x0b, 3, 0x0072, 0, 6, 128, 0x43, 0x10, 3, 0x10, 0, 0];
         words.iter().for_each(|word| public.extend(word.to_be_bytes()));
