@@ -17,6 +17,17 @@ pub struct GuestFiles {
     pub initrd: PathBuf,
 }
 
+/// The guest kit's initramfs with Python and the tests that Linux's own source has for a TPM, under
+/// `/usr/lib/selftests/tpm2`; made if it is not there.
+pub fn initrd_with_selftests() -> Result<PathBuf> {
+    GuestFiles::kit()?;
+    Ok(kit_folder().join("initrd-selftests"))
+}
+
+fn kit_folder() -> PathBuf {
+    project::root().join("build/guest")
+}
+
 impl GuestFiles {
     /// The files that `options` name, and the kit's for those that they don't.
     pub fn for_options(options: &Options) -> Result<Self> {
@@ -45,7 +56,7 @@ impl GuestFiles {
             }
             *made = true;
         }
-        let folder = project::root().join("build/guest");
+        let folder = kit_folder();
         Ok(Self { kernel: folder.join("kernel"), initrd: folder.join("initrd") })
     }
 }

@@ -27,7 +27,7 @@ mod symbols;
 
 pub use agent::CommandOutput;
 pub use failure::{Failure, Result};
-pub use guest::GuestFiles;
+pub use guest::{GuestFiles, initrd_with_selftests};
 pub use images::{Images, svsm_image};
 pub use log::Log;
 pub use machine::{Ending, Machine};
