@@ -95,7 +95,9 @@ pub mod extension {
     pub const SNP_TCB: [u8; 10] = [0x2b, 6, 1, 4, 1, 0x9c, 0x78, 1, 3, 3];
     /// `…3.8`: TCB of the microcode, an INTEGER.
     pub const MICROCODE_TCB: [u8; 10] = [0x2b, 6, 1, 4, 1, 0x9c, 0x78, 1, 3, 8];
-    /// `…4`: identity of the chip, 64 bytes as they are.
+    /// `…3.9`: TCB of what is measured first (FMC), an INTEGER; from family 1Ah.
+    pub const FMC_TCB: [u8; 10] = [0x2b, 6, 1, 4, 1, 0x9c, 0x78, 1, 3, 9];
+    /// `…4`: identity of the chip, 64 bytes as they are; 8 from family 1Ah.
     pub const HARDWARE_ID: [u8; 9] = [0x2b, 6, 1, 4, 1, 0x9c, 0x78, 1, 4];
 }
 

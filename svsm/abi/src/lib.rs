@@ -42,6 +42,8 @@ pub mod guest_request;
 pub mod guid;
 pub mod launch;
 pub mod linux;
+pub mod manifest;
+pub mod measurement;
 pub mod memory_map;
 pub mod msr_protocol;
 pub mod report;

@@ -14,6 +14,7 @@ use crate::protocol::vtpm::Engine;
 use alloc::vec::Vec;
 use sha2::{Digest as _, Sha384};
 use snp_abi::config::LaunchConfig;
+pub(super) use snp_abi::measurement::Subject;
 use zerocopy::IntoBytes;
 
 /// What is measured into PCR 0: the name and version of this program.
@@ -33,28 +34,6 @@ pub enum MeasurementError {
 impl From<MeasurementError> for PayloadError {
     fn from(error: MeasurementError) -> Self {
         Self::Measurement(error)
-    }
-}
-
-/// What a tagged event is about. The number is `taggedEventID` in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Subject {
-    LaunchConfig = 0x4d53_0001,
-    TableLoader = 0x4d53_0002,
-    AcpiFile = 0x4d53_0003,
-    Kernel = 0x4d53_0010,
-    CommandLine = 0x4d53_0011,
-    Initrd = 0x4d53_0012,
-}
-
-impl Subject {
-    const fn pcr(self) -> u32 {
-        match self {
-            Self::LaunchConfig | Self::TableLoader | Self::AcpiFile => 1,
-            Self::Kernel => 4,
-            Self::CommandLine | Self::Initrd => 9,
-        }
     }
 }
 
