@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -33,8 +34,11 @@ impl Listener {
 /// A connection, with what was received and isn't read yet.
 pub(crate) struct Stream {
     socket: Socket,
-    received: Vec<u8>,
-    read: usize,
+    buffer: Box<[u8; RECEIVE_SIZE]>,
+    /// What of the buffer was received and isn't read yet.
+    waiting: Range<usize>,
+    /// Something was received since the last answer: what follows is the rest of a request.
+    is_inside: bool,
 }
 
 /// The socket of a connection.
@@ -49,8 +53,8 @@ enum Socket {
 const RECEIVE_SIZE: usize = 8192;
 
 impl Stream {
-    const fn new(socket: Socket) -> Self {
-        Self { socket, received: Vec::new(), read: 0 }
+    fn new(socket: Socket) -> Self {
+        Self { socket, buffer: Box::new([0; RECEIVE_SIZE]), waiting: 0..0, is_inside: false }
     }
 
     /// The connection of a descriptor that was handed over a Unix socket.
@@ -61,7 +65,7 @@ impl Stream {
     /// The Unix socket, if it is one and nothing from it waits to be read.
     pub(crate) fn unix(&self) -> Option<&UnixStream> {
         match &self.socket {
-            Socket::Unix(stream) if self.read == self.received.len() => Some(stream),
+            Socket::Unix(stream) if self.waiting.is_empty() => Some(stream),
             _ => None,
         }
     }
@@ -78,14 +82,14 @@ impl Stream {
     pub(crate) fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         let mut wanted = bytes;
         while !wanted.is_empty() {
-            if self.read == self.received.len() {
+            if self.waiting.is_empty() {
                 self.receive()?;
             }
-            let waiting = self.received.get(self.read..).unwrap_or_default();
+            let waiting = &self.buffer[self.waiting.clone()];
             let size = waiting.len().min(wanted.len());
             let (now, later) = wanted.split_at_mut(size);
             now.copy_from_slice(&waiting[..size]);
-            self.read += size;
+            self.waiting.start += size;
             wanted = later;
         }
         Ok(())
@@ -93,22 +97,24 @@ impl Stream {
 
     /// Receives what there is.
     ///
-    /// Clients write a command in several pieces. Without an immediate acknowledgement of each
-    /// the next one waits for the client's kernel, up to 40 ms.
+    /// Clients may write a command in several pieces. Without an immediate acknowledgement of each
+    /// the next one waits for the client's kernel, up to 40 ms. The last piece needs none: the
+    /// answer acknowledges it.
     fn receive(&mut self) -> io::Result<()> {
-        self.received.resize(RECEIVE_SIZE, 0);
-        self.read = 0;
         let size = match &mut self.socket {
             Socket::Tcp(stream) => {
-                rustix::net::sockopt::set_tcp_quickack(stream.as_fd(), true)?;
-                stream.read(&mut self.received)
+                if self.is_inside {
+                    rustix::net::sockopt::set_tcp_quickack(stream.as_fd(), true)?;
+                }
+                stream.read(&mut self.buffer[..])
             }
-            Socket::Unix(stream) => stream.read(&mut self.received),
-        };
-        self.received.truncate(*size.as_ref().unwrap_or(&0));
-        if size? == 0 {
+            Socket::Unix(stream) => stream.read(&mut self.buffer[..]),
+        }?;
+        if size == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        self.waiting = 0..size;
+        self.is_inside = true;
         Ok(())
     }
 
@@ -140,6 +146,7 @@ impl Stream {
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_inside = false;
         match &mut self.socket {
             Socket::Tcp(stream) => stream.write(bytes),
             Socket::Unix(stream) => stream.write(bytes),
