@@ -9,7 +9,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::CryptoError;
 use super::hash::Digest;
-use super::symmetric::{BLOCK_SIZE, Block, BlockCipher};
+use super::symmetric::{BLOCK_SIZE, Block, BlockCipher, Permutation};
 
 /// Size of a saved [`CmacState`], in bytes.
 pub const CMAC_STATE_SIZE: usize = 1 + 2 * BLOCK_SIZE;
@@ -36,20 +36,22 @@ impl CmacState {
 
     /// Appends `data` to the message. `cipher` is the same in every call.
     pub fn update(&mut self, cipher: &BlockCipher, data: &[u8]) {
-        for byte in data {
-            if self.pending_bytes == BLOCK_SIZE {
-                self.absorb(cipher);
+        cipher.encrypting(&mut |encrypt| {
+            for byte in data {
+                if self.pending_bytes == BLOCK_SIZE {
+                    self.absorb(encrypt);
+                }
+                if let Some(place) = self.pending.get_mut(self.pending_bytes) {
+                    *place = *byte;
+                    self.pending_bytes = self.pending_bytes.saturating_add(1);
+                }
             }
-            if let Some(place) = self.pending.get_mut(self.pending_bytes) {
-                *place = *byte;
-                self.pending_bytes = self.pending_bytes.saturating_add(1);
-            }
-        }
+        });
     }
 
-    fn absorb(&mut self, cipher: &BlockCipher) {
+    fn absorb(&mut self, encrypt: Permutation<'_>) {
         self.chain.iter_mut().zip(self.pending).for_each(|(place, byte)| *place ^= byte);
-        cipher.encrypt_block(&mut self.chain);
+        encrypt(&mut self.chain);
         self.pending_bytes = 0;
     }
 
@@ -68,7 +70,7 @@ impl CmacState {
         }
         self.pending.iter_mut().zip(subkey).for_each(|(place, byte)| *place ^= byte);
         subkey.zeroize();
-        self.absorb(cipher);
+        cipher.encrypting(&mut |encrypt| self.absorb(encrypt));
         Digest::from_slice(&self.chain).unwrap_or_default()
     }
 

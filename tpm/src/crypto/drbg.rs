@@ -11,7 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::hash::{Digest, HashAlgorithm};
 use super::kdf::kdfa;
-use super::symmetric::{BLOCK_SIZE, Block, BlockCipher};
+use super::symmetric::{BLOCK_SIZE, Block, BlockCipher, Permutation};
 use super::{CryptoError, Random};
 
 /// Size of the seed: a key and a block (table 3, `seedlen`).
@@ -125,21 +125,22 @@ impl CtrDrbg {
     /// CTR_DRBG_Update (10.2.1.2).
     fn update(&mut self, provided: &[u8; SEED_SIZE]) {
         let mut next = Zeroizing::new(*provided);
-        let cipher = self.cipher();
-        for chunk in next.chunks_mut(BLOCK_SIZE) {
-            let mut stream = self.next_block(&cipher);
-            chunk.iter_mut().zip(stream).for_each(|(place, byte)| *place ^= byte);
-            stream.zeroize();
-        }
+        self.cipher().encrypting(&mut |encrypt| {
+            for chunk in next.chunks_mut(BLOCK_SIZE) {
+                let mut stream = self.next_block(encrypt);
+                chunk.iter_mut().zip(stream).for_each(|(place, byte)| *place ^= byte);
+                stream.as_mut_slice().zeroize();
+            }
+        });
         let (key, v) = next.split_at(KEY_SIZE);
         self.key.copy_from_slice(key);
         self.v.copy_from_slice(v);
     }
 
-    fn next_block(&mut self, cipher: &BlockCipher) -> Block {
+    fn next_block(&mut self, encrypt: Permutation<'_>) -> Block {
         self.v = u128::from_be_bytes(self.v).wrapping_add(1).to_be_bytes();
         let mut block = self.v;
-        cipher.encrypt_block(&mut block);
+        encrypt(&mut block);
         block
     }
 
@@ -152,12 +153,13 @@ impl CtrDrbg {
         if self.reseed_counter > REQUESTS_MAX {
             return Err(CryptoError::Random);
         }
-        let cipher = self.cipher();
-        for chunk in output.chunks_mut(BLOCK_SIZE) {
-            let mut block = self.next_block(&cipher);
-            chunk.copy_from_slice(block.get(..chunk.len()).unwrap_or(&block));
-            block.zeroize();
-        }
+        self.cipher().encrypting(&mut |encrypt| {
+            for chunk in output.chunks_mut(BLOCK_SIZE) {
+                let mut block = self.next_block(encrypt);
+                chunk.iter_mut().zip(block).for_each(|(place, byte)| *place = byte);
+                block.as_mut_slice().zeroize();
+            }
+        });
         self.update(&[0; SEED_SIZE]);
         self.reseed_counter = self.reseed_counter.saturating_add(1);
         Ok(())
@@ -186,28 +188,31 @@ fn derive_seed(parts: &[&[u8]]) -> Zeroizing<[u8; SEED_SIZE]> {
     let counting = core::array::from_fn(|i| u8::try_from(i).unwrap_or(0));
     let cipher = BlockCipher::aes_256(&counting);
     let mut temporary = Zeroizing::new([0; SEED_SIZE]);
-    for (counter, chunk) in (0u32..).zip(temporary.chunks_mut(BLOCK_SIZE)) {
-        let mut block = chain(&cipher, counter, parts);
-        chunk.copy_from_slice(&block);
-        block.zeroize();
-    }
+    cipher.encrypting(&mut |encrypt| {
+        for (counter, chunk) in (0u32..).zip(temporary.chunks_mut(BLOCK_SIZE)) {
+            let mut block = chain(encrypt, counter, parts);
+            chunk.copy_from_slice(&block);
+            block.as_mut_slice().zeroize();
+        }
+    });
     let mut key = Zeroizing::new([0; KEY_SIZE]);
     let mut block = [0; BLOCK_SIZE];
     let (first, last) = temporary.split_at(KEY_SIZE);
     key.copy_from_slice(first);
     block.copy_from_slice(last);
-    let cipher = BlockCipher::aes_256(&key);
-    for chunk in temporary.chunks_mut(BLOCK_SIZE) {
-        cipher.encrypt_block(&mut block);
-        chunk.copy_from_slice(&block);
-    }
+    BlockCipher::aes_256(&key).encrypting(&mut |encrypt| {
+        for chunk in temporary.chunks_mut(BLOCK_SIZE) {
+            encrypt(&mut block);
+            chunk.copy_from_slice(&block);
+        }
+    });
     block.zeroize();
     temporary
 }
 
 /// BCC (10.3.3) of the block `counter` and the string S = length ‖ output length ‖ input ‖ 0x80,
 /// padded with zeros.
-fn chain(cipher: &BlockCipher, counter: u32, parts: &[&[u8]]) -> Block {
+fn chain(encrypt: Permutation<'_>, counter: u32, parts: &[&[u8]]) -> Block {
     let size: usize = parts.iter().map(|part| part.len()).sum();
     // Inputs are commands or entropy blocks: far below 4 GiB.
     let size = u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes();
@@ -219,7 +224,7 @@ fn chain(cipher: &BlockCipher, counter: u32, parts: &[&[u8]]) -> Block {
     for part in prefix.iter().chain(parts).chain(&[&[0x80][..]]) {
         for byte in *part {
             if filled == BLOCK_SIZE {
-                cipher.encrypt_block(&mut block);
+                encrypt(&mut block);
                 filled = 0;
             }
             if let Some(place) = block.get_mut(filled) {
@@ -228,7 +233,7 @@ fn chain(cipher: &BlockCipher, counter: u32, parts: &[&[u8]]) -> Block {
             filled = filled.saturating_add(1);
         }
     }
-    cipher.encrypt_block(&mut block);
+    encrypt(&mut block);
     block
 }
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One block of any of the block ciphers: FIPS 197 (AES), GB/T 32907 (SM4), RFC 3713 (Camellia).
 
-use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+use cipher::typenum::U16;
+use cipher::{
+    BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncBackend,
+    BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit,
+};
 
 use super::SymmetricAlgorithm;
 use crate::crypto::CryptoError;
@@ -66,14 +70,51 @@ impl BlockCipher {
         Self(Keyed::Aes256(aes::Aes256::new(key.into())))
     }
 
+    /// Calls `work` once, with what encrypts a block in place.
+    ///
+    /// Preparing the round keys for the processor's widest instructions costs more than encrypting
+    /// a block does, so a whole message is one call.
+    pub fn encrypting(&self, work: Work<'_>) {
+        with_cipher!(&self.0, inner => inner.encrypt_with_backend(Run(work)));
+    }
+
+    /// Calls `work` once, with what decrypts a block in place.
+    pub fn decrypting(&self, work: Work<'_>) {
+        with_cipher!(&self.0, inner => inner.decrypt_with_backend(Run(work)));
+    }
+
     /// Encrypts one block in place.
     pub fn encrypt_block(&self, block: &mut Block) {
-        with_cipher!(&self.0, inner => inner.encrypt_block(block.into()));
+        self.encrypting(&mut |encrypt| encrypt(block));
     }
 
     /// Decrypts one block in place.
     pub fn decrypt_block(&self, block: &mut Block) {
-        with_cipher!(&self.0, inner => inner.decrypt_block(block.into()));
+        self.decrypting(&mut |decrypt| decrypt(block));
+    }
+}
+
+/// Changes a block in place.
+pub type Permutation<'a> = &'a dyn Fn(&mut Block);
+
+/// What is done with a cipher that is ready.
+pub type Work<'a> = &'a mut dyn FnMut(Permutation<'_>);
+
+struct Run<'a>(Work<'a>);
+
+impl BlockSizeUser for Run<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Run<'_> {
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        (self.0)(&|block| backend.encrypt_block_inplace(block.into()));
+    }
+}
+
+impl BlockCipherDecClosure for Run<'_> {
+    fn call<B: BlockCipherDecBackend<BlockSize = U16>>(self, backend: &B) {
+        (self.0)(&|block| backend.decrypt_block_inplace(block.into()));
     }
 }
 

@@ -2,28 +2,42 @@
 //! Cipher feedback of whole blocks (NIST SP 800-38A, 6.3, CFB128). The last block may be shorter;
 //! the vector that continues it is then its ciphertext, padded with zeros.
 
-use super::block::{BLOCK_SIZE, Block, BlockCipher};
+use super::block::{BLOCK_SIZE, Block, Permutation};
 use super::xor;
 
-pub(super) fn encrypt(cipher: &BlockCipher, iv: &mut Block, data: &mut [u8]) {
-    for chunk in data.chunks_mut(BLOCK_SIZE) {
-        cipher.encrypt_block(iv);
-        xor(chunk, iv);
-        feed_back(iv, chunk);
+pub(super) fn encrypt(encrypt: Permutation<'_>, iv: &mut Block, data: &mut [u8]) {
+    let (blocks, last) = data.as_chunks_mut::<BLOCK_SIZE>();
+    for block in blocks {
+        encrypt(iv);
+        xor(block, iv);
+        *iv = *block;
+    }
+    if !last.is_empty() {
+        encrypt(iv);
+        xor(last, iv);
+        *iv = padded(last);
     }
 }
 
-pub(super) fn decrypt(cipher: &BlockCipher, iv: &mut Block, data: &mut [u8]) {
-    for chunk in data.chunks_mut(BLOCK_SIZE) {
-        let mut stream = *iv;
-        cipher.encrypt_block(&mut stream);
-        feed_back(iv, chunk);
-        xor(chunk, &stream);
+pub(super) fn decrypt(encrypt: Permutation<'_>, iv: &mut Block, data: &mut [u8]) {
+    let (blocks, last) = data.as_chunks_mut::<BLOCK_SIZE>();
+    for block in blocks {
+        let ciphertext = *block;
+        encrypt(iv);
+        xor(block, iv);
+        *iv = ciphertext;
+    }
+    if !last.is_empty() {
+        let ciphertext = padded(last);
+        encrypt(iv);
+        xor(last, iv);
+        *iv = ciphertext;
     }
 }
 
-/// The next vector: this ciphertext.
-fn feed_back(iv: &mut Block, ciphertext: &[u8]) {
-    let padded = ciphertext.iter().copied().chain(core::iter::repeat(0));
-    iv.iter_mut().zip(padded).for_each(|(place, byte)| *place = byte);
+/// The vector behind a last block that is not full.
+fn padded(ciphertext: &[u8]) -> Block {
+    let mut block = [0; BLOCK_SIZE];
+    block.iter_mut().zip(ciphertext).for_each(|(place, byte)| *place = *byte);
+    block
 }

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Electronic code book (NIST SP 800-38A, 6.1). `data` is a whole number of blocks.
 
-use super::block::{BLOCK_SIZE, BlockCipher};
+use super::block::{BLOCK_SIZE, Permutation};
 
-pub(super) fn encrypt(cipher: &BlockCipher, data: &mut [u8]) {
+pub(super) fn apply(permute: Permutation<'_>, data: &mut [u8]) {
     let (blocks, _) = data.as_chunks_mut::<BLOCK_SIZE>();
-    blocks.iter_mut().for_each(|block| cipher.encrypt_block(block));
-}
-
-pub(super) fn decrypt(cipher: &BlockCipher, data: &mut [u8]) {
-    let (blocks, _) = data.as_chunks_mut::<BLOCK_SIZE>();
-    blocks.iter_mut().for_each(|block| cipher.decrypt_block(block));
+    blocks.iter_mut().for_each(permute);
 }

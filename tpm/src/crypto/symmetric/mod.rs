@@ -14,7 +14,7 @@ mod ctr;
 mod ecb;
 mod ofb;
 
-pub use block::{BLOCK_SIZE, Block, BlockCipher};
+pub use block::{BLOCK_SIZE, Block, BlockCipher, Permutation, Work};
 
 use super::CryptoError;
 
@@ -114,13 +114,13 @@ impl BlockCipher {
         data: &mut [u8],
     ) -> Result<(), CryptoError> {
         check_length(mode, data)?;
-        match mode {
-            SymmetricMode::Ctr => ctr::apply(self, iv, data),
-            SymmetricMode::Ofb => ofb::apply(self, iv, data),
-            SymmetricMode::Cbc => cbc::encrypt(self, iv, data),
-            SymmetricMode::Cfb => cfb::encrypt(self, iv, data),
-            SymmetricMode::Ecb => ecb::encrypt(self, data),
-        }
+        self.encrypting(&mut |encrypt| match mode {
+            SymmetricMode::Ctr => ctr::apply(encrypt, iv, data),
+            SymmetricMode::Ofb => ofb::apply(encrypt, iv, data),
+            SymmetricMode::Cbc => cbc::encrypt(encrypt, iv, data),
+            SymmetricMode::Cfb => cfb::encrypt(encrypt, iv, data),
+            SymmetricMode::Ecb => ecb::apply(encrypt, data),
+        });
         Ok(())
     }
 
@@ -136,11 +136,11 @@ impl BlockCipher {
     ) -> Result<(), CryptoError> {
         check_length(mode, data)?;
         match mode {
-            SymmetricMode::Ctr => ctr::apply(self, iv, data),
-            SymmetricMode::Ofb => ofb::apply(self, iv, data),
-            SymmetricMode::Cbc => cbc::decrypt(self, iv, data),
-            SymmetricMode::Cfb => cfb::decrypt(self, iv, data),
-            SymmetricMode::Ecb => ecb::decrypt(self, data),
+            SymmetricMode::Ctr => self.encrypting(&mut |encrypt| ctr::apply(encrypt, iv, data)),
+            SymmetricMode::Ofb => self.encrypting(&mut |encrypt| ofb::apply(encrypt, iv, data)),
+            SymmetricMode::Cbc => self.decrypting(&mut |decrypt| cbc::decrypt(decrypt, iv, data)),
+            SymmetricMode::Cfb => self.encrypting(&mut |encrypt| cfb::decrypt(encrypt, iv, data)),
+            SymmetricMode::Ecb => self.decrypting(&mut |decrypt| ecb::apply(decrypt, data)),
         }
         Ok(())
     }
@@ -154,6 +154,7 @@ fn check_length(mode: SymmetricMode, data: &[u8]) -> Result<(), CryptoError> {
 }
 
 /// `block ^= other`, as far as both reach.
+#[inline]
 fn xor(block: &mut [u8], other: &[u8]) {
     block.iter_mut().zip(other).for_each(|(place, byte)| *place ^= *byte);
 }
