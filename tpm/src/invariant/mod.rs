@@ -70,6 +70,7 @@ fn objects(state: &State) -> Result<(), Violation> {
 }
 
 fn nv(state: &State) -> Result<(), Violation> {
+    holds(state.nv.is_compact(), "no index is beyond where indices are looked for")?;
     for index in state.nv.iter() {
         let handle = index.public.index;
         holds(handle.kind() == Some(HandleKind::NvIndex), "an NV index handle")?;

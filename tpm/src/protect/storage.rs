@@ -22,7 +22,7 @@ use crate::structure::public::Public;
 use crate::structure::response_code::ResponseCode;
 use crate::structure::sensitive::{PRIVATE_SIZE_MAX, Private, Sensitive};
 use crate::structure::symmetric::CipherDefinition;
-use crate::wire::{Reader, Result, Unmarshal, Writer};
+use crate::wire::{Reader, Result, Unmarshal};
 
 const BLOCK_SIZE: usize = 16;
 const KEY_SIZE_MAX: usize = 32;
@@ -72,11 +72,10 @@ impl<'a> Protection<'a> {
         let mut encrypted = Buffer::<PRIVATE_SIZE_MAX>::new(data)?;
         self.apply(name, [0; BLOCK_SIZE], encrypted.as_mut_slice(), true)?;
         let integrity = self.integrity(&[&encrypted, name])?;
-        let mut buffer = Zeroizing::new([0; PRIVATE_SIZE_MAX]);
-        let mut writer = Writer::new(&mut *buffer);
-        writer.value(&integrity)?;
-        writer.bytes(&encrypted)?;
-        Private::new(writer.written())
+        Private::written(|writer| {
+            writer.value(&integrity)?;
+            writer.bytes(&encrypted)
+        })
     }
 
     /// What is in an outer wrapper; TPM_RC_INTEGRITY if it isn't from this seed, for this Name.
@@ -127,19 +126,13 @@ pub fn wrap_child(
     let protection = parent_protection(context.state.object(parent)?)?;
     let mut encrypted = sized_sensitive(sensitive, name)?;
     protection.apply(name, iv, encrypted.as_mut_slice(), true)?;
-    let sized_iv = Buffer::<BLOCK_SIZE>::new(&iv)?;
-    let mut buffer = Zeroizing::new([0; PRIVATE_SIZE_MAX]);
-    let mut writer = Writer::new(&mut *buffer);
-    writer.value(&sized_iv)?;
-    writer.bytes(&encrypted)?;
-    let integrity = protection.integrity(&[writer.written(), name])?;
-    let mut private = Private::EMPTY;
-    let mut front = [0; DIGEST_SIZE_MAX + 2];
-    let mut front_writer = Writer::new(&mut front);
-    front_writer.value(&integrity)?;
-    private.append(front_writer.written())?;
-    private.append(writer.written())?;
-    Ok(private)
+    let iv_size = u16::try_from(BLOCK_SIZE).map_err(|_| ResponseCode::FAILURE)?.to_be_bytes();
+    let integrity = protection.integrity(&[&iv_size, &iv, &encrypted, name])?;
+    Private::written(|writer| {
+        writer.value(&integrity)?;
+        writer.sized_bytes(&iv)?;
+        writer.bytes(&encrypted)
+    })
 }
 
 /// The sensitive area of a child. TPM_RC_INTEGRITY if the private area isn't the parent's;
@@ -166,10 +159,7 @@ pub fn sized_sensitive(sensitive: &Sensitive, name: &Name) -> Result<Private> {
     let mut padded = sensitive.clone();
     let padding = size.saturating_sub(padded.auth.len());
     padded.auth.append([0; DIGEST_SIZE_MAX].get(..padding).unwrap_or_default())?;
-    let mut buffer = Zeroizing::new([0; PRIVATE_SIZE_MAX]);
-    let mut writer = Writer::new(&mut *buffer);
-    writer.sized_value(&padded)?;
-    Private::new(writer.written())
+    Private::written(|writer| writer.sized_value(&padded))
 }
 
 /// Reads a TPM2B_SENSITIVE with nothing behind it.
@@ -192,11 +182,10 @@ pub fn wrap_inner(
     sensitive: &Private,
 ) -> Result<Private> {
     let digest = hash.digest(&[sensitive, name]);
-    let mut buffer = Zeroizing::new([0; PRIVATE_SIZE_MAX]);
-    let mut writer = Writer::new(&mut *buffer);
-    writer.value(&digest)?;
-    writer.bytes(sensitive)?;
-    let mut wrapped = Private::new(writer.written())?;
+    let mut wrapped = Private::written(|writer| {
+        writer.value(&digest)?;
+        writer.bytes(sensitive)
+    })?;
     apply_cfb(definition, key, [0; BLOCK_SIZE], wrapped.as_mut_slice(), true)?;
     Ok(wrapped)
 }

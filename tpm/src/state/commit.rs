@@ -77,6 +77,9 @@ fn put_objects(
     scratch: &mut [u8],
 ) -> core::result::Result<bool, PlatformFault> {
     let mut is_pending = false;
+    if !state.persistents.is_changed() {
+        return Ok(false);
+    }
     for handle in state.persistents.removed.iter().flatten() {
         storage.delete(object_record(*handle))?;
         is_pending = true;
@@ -110,6 +113,9 @@ fn put_indices(
     scratch: &mut [u8],
 ) -> core::result::Result<bool, PlatformFault> {
     let mut is_pending = false;
+    if !state.nv.is_changed() {
+        return Ok(false);
+    }
     for handle in state.nv.removed.iter().flatten() {
         storage.delete(index_record(*handle))?;
         is_pending = true;
@@ -128,10 +134,8 @@ fn put_indices(
 fn settle(state: &mut State) {
     state.permanent.settle();
     state.orderly.settle();
-    state.persistents.slots.iter_mut().for_each(Tracked::settle);
-    state.persistents.removed = [None; PERSISTENT_OBJECTS];
-    state.nv.indices.iter_mut().for_each(Tracked::settle);
-    state.nv.removed = [None; NV_INDICES];
+    state.persistents.settle();
+    state.nv.settle();
 }
 
 /// _TPM_Init: reads everything that persists, or manufactures the TPM when there is nothing.
@@ -189,7 +193,7 @@ fn load_record(state: &mut State, name: RecordName, record: &[u8]) -> Result<()>
                 return Err(ResponseCode::VALUE);
             }
             state.persistents.insert(handle, whole::<Object>(&mut reader)?)?;
-            state.persistents.slots.iter_mut().for_each(Tracked::settle);
+            state.persistents.settle();
         }
         RecordKind::NvIndex => {
             let public: NvPublic = reader.value()?;
@@ -200,7 +204,7 @@ fn load_record(state: &mut State, name: RecordName, record: &[u8]) -> Result<()>
             }
             state.nv.define(public, auth)?;
             state.nv.change_data(public.index).copy_from_slice(reader.rest());
-            state.nv.indices.iter_mut().for_each(Tracked::settle);
+            state.nv.settle();
         }
     }
     Ok(())

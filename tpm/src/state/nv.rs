@@ -6,7 +6,7 @@ use zeroize::Zeroize;
 use super::capacity::{NV_DATA_SIZE, NV_INDICES};
 use super::tracked::Tracked;
 use crate::structure::digest::Auth;
-use crate::structure::handle::Handle;
+use crate::structure::handle::{Handle, HandleKind};
 use crate::structure::nv::{NvAttributes, NvPublic, NvType};
 use crate::structure::response_code::ResponseCode;
 use crate::wire::Result;
@@ -22,9 +22,16 @@ pub struct NvIndex {
 }
 
 /// All NV indices. The data of all stands without gaps at the front of the arena.
+///
+/// Most commands have nothing to do with NV, and few TPMs have many indices: neither shall cost a
+/// walk through all places.
 pub struct Nv {
     pub(super) indices: [Tracked<Option<NvIndex>>; NV_INDICES],
     pub(super) removed: [Option<Handle>; NV_INDICES],
+    /// Every index is before this place.
+    end: usize,
+    /// Something may be marked, or removed, since the last commit.
+    is_changed: bool,
     data: [u8; NV_DATA_SIZE],
     used: usize,
 }
@@ -41,6 +48,8 @@ impl Nv {
         Self {
             indices: [const { Tracked::new(None) }; NV_INDICES],
             removed: [None; NV_INDICES],
+            end: 0,
+            is_changed: false,
             data: [0; NV_DATA_SIZE],
             used: 0,
         }
@@ -50,17 +59,42 @@ impl Nv {
     pub fn clear(&mut self) {
         self.indices = [const { Tracked::new(None) }; NV_INDICES];
         self.removed = [None; NV_INDICES];
-        self.data.zeroize();
+        self.end = 0;
+        self.is_changed = false;
+        self.data.as_mut_slice().zeroize();
         self.used = 0;
+    }
+
+    /// Whether there may be records to write or delete.
+    pub(super) const fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// The records were written.
+    pub(super) fn settle(&mut self) {
+        if self.is_changed {
+            self.indices.iter_mut().for_each(Tracked::settle);
+            self.removed = [None; NV_INDICES];
+            self.is_changed = false;
+        }
+    }
+
+    /// Whether every index is where it is looked for.
+    pub fn is_compact(&self) -> bool {
+        self.indices.iter().skip(self.end).all(|slot| slot.is_none())
     }
 
     /// The index with this handle.
     pub fn get(&self, handle: Handle) -> Option<&NvIndex> {
+        if handle.kind() != Some(HandleKind::NvIndex) {
+            return None;
+        }
         self.iter().find(|index| index.public.index == handle)
     }
 
     /// The index with this handle, to be changed and written at the commit.
     pub fn change(&mut self, handle: Handle) -> Option<&mut NvIndex> {
+        self.is_changed = true;
         self.slot(handle)?.change().as_mut()
     }
 
@@ -71,7 +105,7 @@ impl Nv {
 
     /// All indices, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &NvIndex> {
-        self.indices.iter().filter_map(|slot| slot.as_ref())
+        self.indices.iter().take(self.end).filter_map(|slot| slot.as_ref())
     }
 
     /// Free octets of data.
@@ -88,9 +122,11 @@ impl Nv {
         let size = usize::from(public.data_size);
         self.check_room(public.index, size)?;
         let offset = self.used;
-        let slot = self.indices.iter_mut().find(|slot| slot.is_none());
-        let slot = slot.ok_or(ResponseCode::NV_SPACE)?;
+        let free = (1..).zip(&mut self.indices).find(|(_, slot)| slot.is_none());
+        let (end, slot) = free.ok_or(ResponseCode::NV_SPACE)?;
         *slot.change() = Some(NvIndex { public, auth, offset });
+        self.end = self.end.max(end);
+        self.is_changed = true;
         self.used = offset.saturating_add(size);
         self.data.get_mut(offset..self.used).unwrap_or_default().fill(0xff);
         Ok(())
@@ -107,7 +143,7 @@ impl Nv {
 
     /// Removes every index that fits.
     pub fn remove_if(&mut self, mut fits: impl FnMut(&NvIndex) -> bool) {
-        for place in 0..NV_INDICES {
+        for place in 0..self.end {
             let index = self.indices.get(place).and_then(|slot| slot.as_ref());
             if let Some(index) = index.filter(|index| fits(index)).cloned() {
                 self.remove_at(place, &index);
@@ -122,6 +158,12 @@ impl Nv {
         if let Some(removed) = self.removed.get_mut(place) {
             *removed = Some(index.public.index);
         }
+        self.is_changed = true;
+        while let Some(last) = self.end.checked_sub(1)
+            && self.indices.get(last).is_some_and(|slot| slot.is_none())
+        {
+            self.end = last;
+        }
         // Closes the gap; the octets that become free are wiped.
         let size = usize::from(index.public.data_size);
         let end = index.offset.saturating_add(size);
@@ -129,7 +171,7 @@ impl Nv {
         let used = self.used.saturating_sub(size);
         self.data.get_mut(used..self.used).unwrap_or_default().fill(0);
         self.used = used;
-        for slot in &mut self.indices {
+        for slot in self.indices.iter_mut().take(self.end) {
             if let Some(other) = slot.change_volatile()
                 && other.offset > index.offset
             {
@@ -158,25 +200,27 @@ impl Nv {
 
     /// Marks every index that fits to be written at the commit.
     pub fn mark_if(&mut self, mut fits: impl FnMut(&NvIndex) -> bool) {
-        for slot in &mut self.indices {
+        for slot in self.indices.iter_mut().take(self.end) {
             if slot.as_ref().is_some_and(&mut fits) {
                 slot.change();
+                self.is_changed = true;
             }
         }
     }
 
     /// Changes every index for which `change` says that it did.
     pub fn change_each(&mut self, mut change: impl FnMut(&mut NvIndex) -> bool) {
-        for slot in &mut self.indices {
+        for slot in self.indices.iter_mut().take(self.end) {
             if slot.change_volatile().as_mut().is_some_and(&mut change) {
                 slot.change();
+                self.is_changed = true;
             }
         }
     }
 
     fn slot(&mut self, handle: Handle) -> Option<&mut Tracked<Option<NvIndex>>> {
         let fits = |index: &NvIndex| index.public.index == handle;
-        self.indices.iter_mut().find(|slot| slot.as_ref().is_some_and(fits))
+        self.indices.iter_mut().take(self.end).find(|slot| slot.as_ref().is_some_and(fits))
     }
 }
 

@@ -234,6 +234,8 @@ pub struct Persistent {
 pub struct Persistents {
     pub(super) slots: [Tracked<Option<Persistent>>; PERSISTENT_OBJECTS],
     pub(super) removed: [Option<Handle>; PERSISTENT_OBJECTS],
+    /// Something may be marked, or removed, since the last commit: most commands need not look.
+    is_changed: bool,
 }
 
 impl Persistents {
@@ -242,6 +244,21 @@ impl Persistents {
         Self {
             slots: [const { Tracked::new(None) }; PERSISTENT_OBJECTS],
             removed: [None; PERSISTENT_OBJECTS],
+            is_changed: false,
+        }
+    }
+
+    /// Whether there may be records to write or delete.
+    pub(super) const fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// The records were written.
+    pub(super) fn settle(&mut self) {
+        if self.is_changed {
+            self.slots.iter_mut().for_each(Tracked::settle);
+            self.removed = [None; PERSISTENT_OBJECTS];
+            self.is_changed = false;
         }
     }
 
@@ -268,6 +285,7 @@ impl Persistents {
         }
         let slot = self.slots.iter_mut().find(|slot| slot.is_none());
         *slot.ok_or(ResponseCode::NV_SPACE)?.change() = Some(Persistent { handle, object });
+        self.is_changed = true;
         Ok(())
     }
 
@@ -277,6 +295,7 @@ impl Persistents {
             if let Some(entry) = slot.as_ref().filter(|entry| fits(entry)) {
                 *removed = Some(entry.handle);
                 *slot.change() = None;
+                self.is_changed = true;
             }
         }
     }

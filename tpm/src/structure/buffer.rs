@@ -10,7 +10,8 @@ use super::response_code::ResponseCode;
 use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
 
 /// Up to `N` octets. Longer ones are TPM_RC_SIZE. Compared in constant time; wiped when dropped,
-/// since any of them may hold a secret.
+/// since any of them may hold a secret. Behind `length` there are only zeros, always: what a large
+/// buffer with a short content costs is what the content costs.
 #[derive(Clone)]
 pub struct Buffer<const N: usize> {
     length: u16,
@@ -26,6 +27,7 @@ impl<const N: usize> Buffer<N> {
 
     /// A copy of `bytes`.
     pub fn new(bytes: &[u8]) -> Result<Self> {
+        const { assert!(N <= u16::MAX as usize, "a TPM2B has a 16-bit size") };
         let mut buffer = Self::EMPTY;
         buffer.bytes.get_mut(..bytes.len()).ok_or(ResponseCode::SIZE)?.copy_from_slice(bytes);
         buffer.length = u16::try_from(bytes.len()).map_err(|_| ResponseCode::SIZE)?;
@@ -39,6 +41,18 @@ impl<const N: usize> Buffer<N> {
         }
         let length = u16::try_from(length).map_err(|_| ResponseCode::SIZE)?;
         Ok(Self { length, bytes: [0; N] })
+    }
+
+    /// The octets that `fill` writes; more than `N` are a fault.
+    pub fn written(fill: impl FnOnce(&mut Writer<'_>) -> Result<()>) -> Result<Self> {
+        let mut buffer = Self::zeroed(N)?;
+        let mut writer = Writer::new(&mut buffer.bytes);
+        fill(&mut writer)?;
+        let length = writer.len();
+        // What was written and taken back.
+        buffer.bytes.get_mut(length..).unwrap_or_default().zeroize();
+        buffer.length = u16::try_from(length).map_err(|_| ResponseCode::FAILURE)?;
+        Ok(buffer)
     }
 
     /// The octets.
@@ -88,8 +102,8 @@ impl<const N: usize> Default for Buffer<N> {
 
 impl<const N: usize> Zeroize for Buffer<N> {
     fn zeroize(&mut self) {
+        self.as_mut_slice().zeroize();
         self.length.zeroize();
-        self.bytes.zeroize();
     }
 }
 
@@ -147,6 +161,25 @@ mod tests {
         assert_eq!(Buffer::<2>::zeroed(3), Err(ResponseCode::SIZE));
         let mut buffer = Buffer::<2>::EMPTY;
         assert_eq!(buffer.append(&[1, 2, 3]), Err(ResponseCode::SIZE));
+    }
+
+    #[test]
+    fn behind_the_content_there_are_zeros() {
+        let mut buffer = Buffer::<8>::new(&[1, 2, 3, 0, 0]).unwrap();
+        buffer.append(&[0]).unwrap();
+        assert_eq!(buffer.append(&[9; 3]), Err(ResponseCode::SIZE));
+        let mut buffer = buffer.without_trailing_zeros();
+        let taken_back = Buffer::<8>::written(|writer| {
+            writer.bytes(&[1, 2, 3, 4])?;
+            writer.truncate(2);
+            Ok(())
+        });
+        assert_eq!(taken_back.unwrap().bytes, [1, 2, 0, 0, 0, 0, 0, 0]);
+        let too_long = Buffer::<8>::written(|writer| writer.bytes(&[1; 9]));
+        assert_eq!(too_long, Err(ResponseCode::FAILURE));
+        assert_eq!((buffer.len(), buffer.bytes), (3, [1, 2, 3, 0, 0, 0, 0, 0]));
+        buffer.zeroize();
+        assert_eq!((buffer.len(), buffer.bytes), (0, [0; 8]));
     }
 
     #[test]

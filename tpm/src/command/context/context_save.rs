@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TPM2_ContextSave (Part 3, 28.2).
 
-use zeroize::Zeroizing;
-
 use super::cipher::{self, OBJECT, SEQUENCE, ST_CLEAR_OBJECT};
 use crate::pipeline::Context;
 use crate::state::object::Transient;
@@ -20,31 +18,25 @@ pub fn execute(
 ) -> Result<()> {
     let () = parameters.read()?;
     let handle = context.handle(1);
-    let mut content = Zeroizing::new([0; CONTENT_SIZE_MAX]);
-    let mut writer = Writer::new(&mut *content);
-    let mut saved = if handle.is_session() {
+    let content: Buffer<CONTENT_SIZE_MAX>;
+    let (sequence, saved_handle, hierarchy) = if handle.is_session() {
         let session = context.state.sessions.get(handle).ok_or(ResponseCode::HANDLE)?;
-        writer.value(session)?;
+        content = Buffer::written(|writer| writer.value(session))?;
         let sequence = context.state.reset.session_context_count;
         context.state.sessions.check_gap(sequence)?;
-        SavedContext {
-            sequence,
-            saved_handle: handle,
-            hierarchy: Handle::NULL,
-            blob: Buffer::EMPTY,
-        }
+        (sequence, handle, Handle::NULL)
     } else {
         let transient = context.state.transients.get(handle).ok_or(ResponseCode::HANDLE)?;
-        writer.value(transient)?;
+        content = Buffer::written(|writer| writer.value(transient))?;
         let (saved_handle, hierarchy) = match transient {
             Transient::Sequence(_) => (SEQUENCE, Handle::NULL),
             Transient::Object(object) if object.is_st_clear => (ST_CLEAR_OBJECT, object.hierarchy),
             Transient::Object(object) => (OBJECT, object.hierarchy),
         };
-        let sequence = context.state.reset.object_context_count;
-        SavedContext { sequence, saved_handle, hierarchy, blob: Buffer::EMPTY }
+        (context.state.reset.object_context_count, saved_handle, hierarchy)
     };
-    let mut encrypted = Buffer::<CONTENT_SIZE_MAX>::new(writer.written())?;
+    let mut saved = SavedContext { sequence, saved_handle, hierarchy, blob: Buffer::EMPTY };
+    let mut encrypted = content;
     cipher::apply(context.state, &saved, encrypted.as_mut_slice(), true)?;
     let integrity = cipher::integrity(context.state, &saved, &encrypted);
     let size = u16::try_from(integrity.len()).map_err(|_| ResponseCode::FAILURE)?;

@@ -156,6 +156,9 @@ impl RsaPublicKey {
 /// # Errors
 /// [`CryptoError::Value`] if it is something else.
 pub fn check_exponent(exponent: u32) -> Result<(), CryptoError> {
+    if exponent == DEFAULT_EXPONENT {
+        return Ok(());
+    }
     // 2^16 bounds the trial divisors of a 32-bit number.
     let divisors = (3..=u32::from(u16::MAX)).step_by(2);
     let prime = exponent > 2
