@@ -16,6 +16,7 @@
 //! | [`session`] | authorisation sessions |
 //! | [`state`] | everything the TPM remembers |
 //! | [`invariant`] | what is always true of the state |
+//! | [`x509`] | what TPM2_CertifyX509 reads and writes of certificates |
 //! | [`crypto`] | algorithms |
 //! | [`platform`] | what the engine needs from its machine |
 #![no_std]
@@ -35,6 +36,7 @@ pub mod session;
 pub mod state;
 pub mod structure;
 pub mod wire;
+pub mod x509;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -214,27 +214,26 @@ commands! {
         [], Some(policy::authorize_nv::execute);
     ENCRYPT_DECRYPT_2: [user(Object)],
         [DECRYPT, ENCRYPT], Some(symmetric::encrypt_decrypt_2::execute);
-    // Not implemented: no component is attached, and no handle would be right.
-    AC_GET_CAPABILITY: [none(Attached)], [], None;
-    AC_SEND: [dup(Object), user(NvAuth), none(Attached)], [DECRYPT], None;
+    AC_GET_CAPABILITY: [none(Attached)], [], Some(attached::get_capability::execute);
+    AC_SEND: [dup(Object), user(NvAuth), none(Attached)],
+        [DECRYPT], Some(attached::send::execute);
     POLICY_AC_SEND_SELECT: [none(PolicySession)],
         [DECRYPT], Some(attached::policy_send_select::execute);
-    // Not implemented yet: certificates need a parser and a writer of DER.
-    CERTIFY_X509: [admin(Object), user(ObjectOrNull)], [DECRYPT, ENCRYPT], None;
+    CERTIFY_X509: [admin(Object), user(ObjectOrNull)],
+        [DECRYPT, ENCRYPT], Some(attestation::certify_x509::execute);
     ACT_SET_TIMEOUT: [user(Timer)], [], Some(act::set_timeout::execute);
-    // Not implemented yet: encryption over curves has no derivation in `crypto` so far.
-    ECC_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], None;
-    ECC_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], None;
+    ECC_ENCRYPT: [none(Object)], [DECRYPT, ENCRYPT], Some(asymmetric::ecc_encrypt::execute);
+    ECC_DECRYPT: [user(Object)], [DECRYPT, ENCRYPT], Some(asymmetric::ecc_decrypt::execute);
     POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], Some(policy::capability::execute);
     POLICY_PARAMETERS: [none(PolicySession)], [DECRYPT], Some(policy::parameters::execute);
     NV_DEFINE_SPACE_2: [user(Provision)],
         [PRESENCE, NV, DECRYPT, PERSISTENT], Some(nv::define_space_2::execute);
     NV_READ_PUBLIC_2: [none(NvIndex)], [ENCRYPT], Some(nv::read_public_2::execute);
-    // Not implemented: nothing can be set.
-    SET_CAPABILITY: [user(Hierarchy)], [NV, DECRYPT], None;
+    SET_CAPABILITY: [user(Hierarchy)],
+        [NV, DECRYPT, PERSISTENT], Some(capability::set_capability::execute);
     READ_ONLY_CONTROL: [user(Platform)], [PRESENCE], Some(hierarchy::read_only_control::execute);
-    // Not implemented: there is no SPDM transport.
-    POLICY_TRANSPORT_SPDM: [none(PolicySession)], [DECRYPT], None;
+    POLICY_TRANSPORT_SPDM: [none(PolicySession)],
+        [DECRYPT], Some(policy::transport_spdm::execute);
     // Not implemented yet: the commands of version 185 for post-quantum algorithms.
     VERIFY_SEQUENCE_COMPLETE: [user(Object), none(Object)], [FLUSHED], None;
     SIGN_SEQUENCE_COMPLETE: [user(Object), user(Object)], [FLUSHED, DECRYPT], None;

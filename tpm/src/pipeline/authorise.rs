@@ -258,6 +258,10 @@ impl Work<'_> {
         if policy.needs_physical_presence && !self.platform.physical_presence() {
             return Err(ResponseCode::PP);
         }
+        // No machine has a secure channel to its TPM yet.
+        if policy.needs_secure_channel {
+            return Err(ResponseCode::CHANNEL);
+        }
         self.check_nv_written(policy.nv_written, entity)?;
         let now_ms = self.state.clock.time_ms();
         let is_expired = policy.timeout_ms.is_some_and(|timeout_ms| timeout_ms < now_ms);

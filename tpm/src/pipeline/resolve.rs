@@ -104,8 +104,8 @@ fn check_present(state: &State, handle: Handle, number: u8) -> Result<()> {
                 Err(ResponseCode::HIERARCHY)
             }
         }
-        Some(HandleKind::Attached) => Err(ResponseCode::HANDLE),
-        Some(HandleKind::Pcr) => Ok(()),
+        // Whether a component is attached is for its commands to say.
+        Some(HandleKind::Attached | HandleKind::Pcr) => Ok(()),
         None => Err(ResponseCode::VALUE),
     }
 }

@@ -57,6 +57,8 @@ pub struct PolicyState {
     pub auth: PolicyAuth,
     /// Physical presence is demanded.
     pub needs_physical_presence: bool,
+    /// The command must come through a secure channel (TPM2_PolicyTransportSPDM).
+    pub needs_secure_channel: bool,
     /// TPM2_PolicyDuplicationSelect named the object as well.
     pub includes_object: bool,
 }

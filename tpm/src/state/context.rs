@@ -21,9 +21,9 @@ const SIZED_DIGEST: usize = 2 + DIGEST_SIZE_MAX;
 const SEQUENCE_SIZE_MAX: usize =
     1 + BANKS.len() * (2 + HASHER_STATE_SIZE_MAX) + SIZED_DIGEST + 4 + 1;
 /// Octets of the longest policy: digest, command, locality, binding, PCR counter, timeout, whether
-/// an index is written, proof, and two flags.
+/// an index is written, proof, and three flags.
 const POLICY_SIZE_MAX: usize =
-    SIZED_DIGEST + (1 + 4) + (1 + 1) + (1 + SIZED_DIGEST) + (1 + 4) + (1 + 8) + (1 + 1) + 3;
+    SIZED_DIGEST + (1 + 4) + (1 + 1) + (1 + SIZED_DIGEST) + (1 + 4) + (1 + 8) + (1 + 1) + 4;
 /// Octets of the longest session: kind, hash, cipher, nonce, key, what it is bound to, audit
 /// digest, times, policy.
 const SESSION_SIZE_MAX: usize = 1
@@ -220,6 +220,7 @@ impl Marshal for PolicyState {
         };
         writer.value(&auth)?;
         writer.value(&self.needs_physical_presence)?;
+        writer.value(&self.needs_secure_channel)?;
         writer.value(&self.includes_object)
     }
 }
@@ -241,6 +242,7 @@ impl Unmarshal for PolicyState {
                 _ => return Err(ResponseCode::VALUE),
             },
             needs_physical_presence: reader.value()?,
+            needs_secure_channel: reader.value()?,
             includes_object: reader.value()?,
         })
     }

@@ -3,6 +3,7 @@
 
 pub mod certify;
 pub mod certify_creation;
+pub mod certify_x509;
 pub mod get_command_audit_digest;
 pub mod get_session_audit_digest;
 pub mod get_time;

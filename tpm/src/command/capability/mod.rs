@@ -3,4 +3,5 @@
 
 pub mod get_capability;
 mod property;
+pub mod set_capability;
 pub mod test_parms;

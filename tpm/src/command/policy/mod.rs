@@ -26,6 +26,7 @@ pub mod signed;
 pub mod template;
 pub mod ticket;
 mod timed;
+pub mod transport_spdm;
 
 #[cfg(test)]
 mod test_session;

@@ -8,7 +8,7 @@ mod xor;
 
 pub use kdfa::{DERIVATION_BITS_MAX, KdfaGenerator, kdfa};
 pub use kdfe::kdfe;
-pub use mgf1::{mgf1, mgf1_xor};
+pub use mgf1::{kdf2_xor, mgf1, mgf1_xor};
 pub use xor::xor_obfuscate;
 
 /// Clears the bits of `output` above the first `bits` (Part 1, 11.4.10: an output that is no

@@ -21,7 +21,7 @@ pub use oaep::{oaep_decrypt, oaep_encrypt};
 pub use power::{ModularPower, Portable};
 pub use prime::{PRIME_DRAWS_MAX, generate_prime_pair, next_prime};
 pub use private::RsaPrivateKey;
-pub use pss::{pss_sign, pss_verify};
+pub use pss::{pss_salt_size, pss_sign, pss_verify};
 pub use rsaes::{rsaes_decrypt, rsaes_encrypt};
 pub use rsassa::{rsassa_sign, rsassa_verify};
 

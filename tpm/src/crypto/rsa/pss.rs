@@ -20,6 +20,15 @@ const TRAILER: u8 = 0xbc;
 /// Eight bytes of zeros that begin the salted message.
 const PREFIX: [u8; 8] = [0; 8];
 
+/// Octets of the salt of [`pss_sign`] with a modulus of `size` octets; `None` if the key is too
+/// short for the hash.
+#[must_use]
+pub fn pss_salt_size(algorithm: HashAlgorithm, size: usize) -> Option<usize> {
+    let hash_size = algorithm.digest_size();
+    let room = size.checked_sub(hash_size)?.checked_sub(2)?;
+    Some(hash_size.min(room))
+}
+
 /// Signs `digest`, which is one of `algorithm`.
 ///
 /// # Errors
@@ -35,12 +44,12 @@ pub fn pss_sign(
     let hash_size = algorithm.digest_size();
     let size = key.public().size();
     let data_size = size.checked_sub(hash_size.saturating_add(1)).ok_or(CryptoError::Size)?;
-    let salt_size_max = data_size.checked_sub(1).ok_or(CryptoError::Size)?;
+    let salt_size = pss_salt_size(algorithm, size).ok_or(CryptoError::Size)?;
     if digest.len() != hash_size {
         return Err(CryptoError::Size);
     }
     let mut salt = [0; DIGEST_SIZE_MAX];
-    let salt = salt.get_mut(..hash_size.min(salt_size_max)).ok_or(CryptoError::Size)?;
+    let salt = salt.get_mut(..salt_size).ok_or(CryptoError::Size)?;
     random.fill(salt)?;
     let hash = algorithm.digest(&[&PREFIX, digest, salt]);
 
