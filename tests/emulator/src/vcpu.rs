@@ -70,6 +70,8 @@ pub(crate) enum Next {
     Same,
     /// Runs another VMPL.
     Run(Vmpl),
+    /// Stops until AP creation gives this VMPL a VMSA.
+    Hold,
 }
 
 impl Context {
@@ -213,6 +215,7 @@ impl Vcpu {
             match self.handle_exit() {
                 Next::Same => {}
                 Next::Run(vmpl) => self.switch_to(vmpl),
+                Next::Hold => self.hold(),
             }
         }
     }
@@ -245,6 +248,13 @@ impl Vcpu {
         }
         self.context().leave();
         self.current = vmpl;
+    }
+
+    /// The processor gives up the VMSA, whose owner may then delete it, and waits for another.
+    fn hold(&mut self) {
+        if let Some(vmsa) = self.context().vmsa {
+            self.member.give_up_vmsa(self.current, vmsa);
+        }
     }
 
     /// The guest's NMIs are injected at its own level only, and masked until NMI_COMPLETE.

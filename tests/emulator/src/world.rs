@@ -161,6 +161,10 @@ impl Member {
     pub(crate) fn set_vmsa(&self, vmpl: Vmpl, address: Option<u64>) {
         self.vmsa[vmpl.index()].store(address.unwrap_or(0), SeqCst);
     }
+    /// Takes away the VMSA at `address`, unless another one has come in its place.
+    pub(crate) fn give_up_vmsa(&self, vmpl: Vmpl, address: u64) {
+        let _ = self.vmsa[vmpl.index()].compare_exchange(address, 0, SeqCst, SeqCst);
+    }
     /// The guest's NMI, if one is pending; it is taken.
     pub(crate) fn take_guest_nmi(&self) -> bool {
         self.guest_nmi.swap(false, SeqCst)

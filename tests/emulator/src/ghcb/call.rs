@@ -96,6 +96,11 @@ fn dispatch(context: &mut Context, call: &mut Call, next: &mut Next) -> Result<u
             guest_request::serve(call)
         }
         exit::HYPERVISOR_FEATURES => Ok(FEATURES.bits()),
+        // The guest takes a processor offline. It comes back by AP creation.
+        exit::AP_RESET_HOLD => {
+            *next = Next::Hold;
+            Ok(0)
+        }
         exit::NMI_COMPLETE => {
             context.nmi_masked = false;
             Ok(0)
