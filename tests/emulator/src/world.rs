@@ -163,7 +163,8 @@ impl Member {
     }
     /// Takes away the VMSA at `address`, unless another one has come in its place.
     pub(crate) fn give_up_vmsa(&self, vmpl: Vmpl, address: u64) {
-        let _ = self.vmsa[vmpl.index()].compare_exchange(address, 0, SeqCst, SeqCst);
+        // A failure means that the other one is there: it stays.
+        self.vmsa[vmpl.index()].compare_exchange(address, 0, SeqCst, SeqCst).ok();
     }
     /// The guest's NMI, if one is pending; it is taken.
     pub(crate) fn take_guest_nmi(&self) -> bool {
