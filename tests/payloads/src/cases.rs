@@ -195,6 +195,7 @@ pub const CASES: &[Case] = &[
     // More than one processor.
     on_two(passes("ap-creation", processors::creation)),
     on_two(passes("ap-destroy-and-create-again", processors::destroy_and_create)),
+    on_two(passes("ap-reset-hold", processors::reset_hold)),
     on_two(passes("ap-creation-refused", processors::creation_refused)),
     on_two(passes("vmsa-in-use", processors::in_use)),
     on_two(passes("permissions-reach-other-processors", processors::permissions_reach)),

@@ -4,10 +4,10 @@
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use snp_abi::Vmpl;
-use snp_abi::ghcb::{ApRequest, malformed};
+use snp_abi::ghcb::{ApRequest, exit, malformed};
 
 use crate::faults::try_write;
-use crate::ghcb::Answer;
+use crate::ghcb::{Answer, Call, call};
 use crate::instructions::{FAIL_IN_USE, READ, WRITE, rmpadjust};
 use crate::levels::{
     VMPL2, ap_creation, apic_id, arrive, fill, grant_image, mark, prepare, return_to_vmpl0,
@@ -74,11 +74,35 @@ pub(super) fn destroy_and_create() {
         }
         check_eq!(ROUNDS.load(SeqCst), rounds);
         check_eq!(rmpadjust(vmsa_gpa, false, 1, 0, false), 0);
-        let number = other * 4;
-        let stack_top = STACK_AREA + (number + 1) * 0x4000;
-        fill(vmsa_gpa, number, Vmpl::Vmpl0, count_rounds, stack_top);
-        mark(vmsa_gpa);
-        check_eq!(ap_creation(ApRequest::Create, other, Vmpl::Vmpl0, vmsa_gpa), Answer::DONE);
+        start_second_again(vmsa_gpa, count_rounds);
+    }
+}
+
+/// Starts the second processor from a page that was its VMSA before.
+fn start_second_again(vmsa_gpa: u64, run: extern "C" fn() -> !) {
+    let other = apic_id(1);
+    let number = other * 4;
+    let stack_top = STACK_AREA + (number + 1) * 0x4000;
+    fill(vmsa_gpa, number, Vmpl::Vmpl0, run, stack_top);
+    mark(vmsa_gpa);
+    check_eq!(ap_creation(ApRequest::Create, other, Vmpl::Vmpl0, vmsa_gpa), Answer::DONE);
+}
+
+extern "C" fn hold() -> ! {
+    arrive();
+    INCARNATION.fetch_add(1, SeqCst);
+    call(Call { code: exit::AP_RESET_HOLD, info_1: 0, info_2: 0, fields: &[] });
+    outcome::fail(format_args!("came back from a reset hold"))
+}
+
+/// A processor that is held gives its VMSA up, and starts anew by AP creation only.
+pub(super) fn reset_hold() {
+    let vmsa_gpa = start_second(hold);
+    for incarnation in 1..10 {
+        wait_for("the incarnation", || INCARNATION.load(SeqCst) == incarnation);
+        wait_for("the VMSA", || rmpadjust(vmsa_gpa, false, 1, 0, false) != FAIL_IN_USE);
+        check_eq!(rmpadjust(vmsa_gpa, false, 1, 0, false), 0);
+        start_second_again(vmsa_gpa, hold);
     }
 }
 
