@@ -14,7 +14,7 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
-.PHONY: help run test check boots-20 figures tpm-server guest guest-update install clean
+.PHONY: help run test check dependencies boots-20 figures tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ test: install ## everything that passes or fails: unit tests, conformance, boots
 
 check: install ## format, clippy, docs, no C in what is trusted, red zone, style
 	@tests/check
+
+dependencies: ## licences, versions and sources of what is depended on, and known vulnerabilities
+	@tests/checks/dependencies
 
 boots-20: install ## 20 boots in a row with 1 vCPU and 20 with 2
 	@$(launcher) boots 20 1,2 $(options)
