@@ -166,8 +166,11 @@ impl Nv {
         }
         // Closes the gap; the octets that become free are wiped.
         let size = usize::from(index.public.data_size);
-        let end = index.offset.saturating_add(size);
-        self.data.copy_within(end..self.used, index.offset);
+        if let Some(behind) = self.data.get_mut(index.offset..self.used)
+            && size <= behind.len()
+        {
+            behind.copy_within(size.., 0);
+        }
         let used = self.used.saturating_sub(size);
         self.data.get_mut(used..self.used).unwrap_or_default().fill(0);
         self.used = used;

@@ -6,7 +6,7 @@ use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Limb, NonZero, Odd, Uint};
 use zeroize::Zeroize;
 
-use super::limbs::{from_bytes, to_bytes};
+use super::limbs::{LIMB_SIZE, from_bytes, to_bytes};
 use super::power::ModularPower;
 use crate::crypto::CryptoError;
 
@@ -81,17 +81,20 @@ impl<const N: usize> Crt<N> {
         Ok(output)
     }
 
-    /// Writes the primes and the parameters after one another into `bytes`, five times `length`.
-    pub(super) fn save(&self, bytes: &mut [u8], length: usize) {
+    /// Octets of each number.
+    const SIZE: usize = N * LIMB_SIZE;
+
+    /// Writes the primes and the parameters after one another into `bytes`.
+    pub(super) fn save(&self, bytes: &mut [u8]) {
         let numbers = [&self.p, &self.q, &self.d_p, &self.d_q, &self.q_inverse];
-        for (number, place) in numbers.into_iter().zip(bytes.chunks_exact_mut(length)) {
+        for (number, place) in numbers.into_iter().zip(bytes.chunks_exact_mut(Self::SIZE)) {
             to_bytes(number, place);
         }
     }
 
     /// Reads what [`save`](Self::save) wrote.
-    pub(super) fn load(bytes: &[u8], length: usize) -> Result<Self, CryptoError> {
-        let mut numbers = bytes.chunks_exact(length);
+    pub(super) fn load(bytes: &[u8]) -> Result<Self, CryptoError> {
+        let mut numbers = bytes.chunks_exact(Self::SIZE);
         let mut next = || from_bytes(numbers.next().ok_or(CryptoError::Size)?);
         Ok(Self { p: next()?, q: next()?, d_p: next()?, d_q: next()?, q_inverse: next()? })
     }

@@ -8,7 +8,7 @@ use super::MODULUS_SIZE_MAX;
 use crate::crypto::CryptoError;
 
 /// Bytes in a limb.
-const LIMB_SIZE: usize = 8;
+pub(super) const LIMB_SIZE: usize = 8;
 /// Limbs of the longest modulus.
 pub(super) const LIMBS_MAX: usize = MODULUS_SIZE_MAX / LIMB_SIZE;
 

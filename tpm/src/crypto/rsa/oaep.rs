@@ -36,7 +36,8 @@ pub fn oaep_encrypt(
     let (seed, data) = split(encoded.as_mut_bytes(), hash_size)?;
     random.fill(seed)?;
     let (hash, padded) = data.split_at_mut_checked(hash_size).ok_or(CryptoError::Size)?;
-    hash.copy_from_slice(&algorithm.digest(&[label]));
+    let digest = algorithm.digest(&[label]);
+    hash.iter_mut().zip(digest.as_bytes()).for_each(|(place, byte)| *place = *byte);
     let bytes = message.iter().rev().copied().chain([1]);
     padded.iter_mut().rev().zip(bytes).for_each(|(place, byte)| *place = byte);
     mgf1_xor(algorithm, seed, data);

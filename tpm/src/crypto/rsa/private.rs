@@ -82,7 +82,7 @@ impl RsaPrivateKey {
             let modulus: Uint<M> = from_bytes(public.modulus())?;
             let p = from_bytes(prime).map_err(|_| CryptoError::Binding)?;
             let key = Crt::<N>::from_prime(&modulus, public.exponent(), p)?;
-            key.save(&mut secret.0, public.size() / 2);
+            key.save(&mut secret.0);
             Ok(())
         })?;
         Ok(Self { public: public.clone(), secret, blinding: None })
@@ -151,7 +151,7 @@ impl RsaPrivateKey {
         }
         let (factor, inverse) = self.next_blinding::<M>(power, random, &parameters)?;
 
-        let key = Crt::<N>::load(&self.secret.0, self.public.size() / 2)?;
+        let key = Crt::<N>::load(&self.secret.0)?;
         let blinded = FixedMontyForm::new(&input, &parameters).mul(&*factor).retrieve();
         let mut result = key.power(power, &blinded)?;
 
