@@ -14,7 +14,7 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
-.PHONY: help run test check dependencies boots-20 figures tpm-server guest guest-update install clean
+.PHONY: help run test check dependencies boots-20 figures bench tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ boots-20: install ## 20 boots in a row with 1 vCPU and 20 with 2
 
 figures: install ## measure what docs/performance.md reports
 	@$(CARGO) run --quiet --release --package launcher --example figures
+
+bench: ## processor time of each TPM command, beside libtpms (ARGS="--help"; needs swtpm)
+	@tests/bench/run $(ARGS)
 
 tpm-server: ## the TPM engine behind a socket (ARGS="--help" for its options)
 	@$(CARGO) run --quiet --release --package tpm-server -- $(ARGS)
