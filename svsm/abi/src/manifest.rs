@@ -9,8 +9,8 @@
 //! 0x10  records    each: kind u16, reserved u16 (0), length u32, then as many bytes
 //! ```
 //!
-//! All numbers are little-endian. Kinds ascend; only endorsement keys may follow one another. What a
-//! reader doesn't know it skips: new kinds don't make a new version.
+//! All numbers are little-endian. Kinds ascend; only endorsement keys may follow one another. What
+//! a reader doesn't know it skips: new kinds don't make a new version.
 //!
 //! | kind | record | bytes |
 //! |---|---|---|

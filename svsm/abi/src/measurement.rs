@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the SVSM measures before the guest runs: the tagged events of its log (TCG PC Client Platform
-//! Firmware Profile, 10.4.2.1). docs/decisions/0031-event-log.md has the layout.
+//! What the SVSM measures before the guest runs: the tagged events of its log (TCG PC Client
+//! Platform Firmware Profile, 10.4.2.1). docs/decisions/0031-event-log.md has the layout.
 
 /// What a tagged event is about. The number is `taggedEventID` in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `attest`: the relying party's program; `attest --help` tells its arguments.
+#![forbid(unsafe_code)]
+
+mod options;
+
+use std::{
+    error::Error,
+    fs,
+    path::Path,
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use attest::{
+    Evidence, Reference, Verdict,
+    chain::{Chain, Roots},
+    credential::{Credential, SECRET_BYTES},
+    manifest::FreshnessRoot,
+    report::Nonce,
+    verify::{Activation, Question, verify, verify_platform},
+};
+use getrandom::{SysRng, rand_core::UnwrapErr};
+use options::{Options, OptionsError, Task};
+use serde_json::{Value, json};
+
+/// The evidence is refused.
+const REFUSED: u8 = 1;
+/// The command can't be carried out.
+const FAILED: u8 = 2;
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let outcome = match options::parse(std::env::args().skip(1)) {
+        Err(error) => {
+            eprintln!("attest: {error}\n\n{}", options::HELP);
+            return ExitCode::from(FAILED);
+        }
+        Ok((Task::Help, _)) => {
+            print!("{}", options::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok((Task::Nonce, _)) => print_nonce(),
+        Ok((Task::Credential, options)) => Session::open(&options).and_then(Session::credential),
+        Ok((Task::Verify, options)) => Session::open(&options).and_then(Session::verify),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("attest: {error}");
+        ExitCode::from(FAILED)
+    })
+}
+
+fn print_nonce() -> Outcome {
+    let mut nonce: Nonce = [0; 64];
+    getrandom::fill(&mut nonce)?;
+    println!("{}", hex::encode(nonce));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The files of a command line, read.
+struct Session<'options> {
+    options: &'options Options,
+    /// The verdict's first line instead, when the file isn't evidence at all.
+    evidence: Result<Evidence, attest::Refused>,
+    nonce: Nonce,
+    chain: Option<Chain>,
+    reference: Reference,
+}
+
+impl<'options> Session<'options> {
+    fn open(options: &'options Options) -> Result<Self, Box<dyn Error>> {
+        let evidence = options.evidence.as_deref().ok_or(OptionsError::Missing("--evidence"))?;
+        Ok(Self {
+            options,
+            evidence: Evidence::parse(&read(evidence)?),
+            nonce: options.nonce.ok_or(OptionsError::Missing("--nonce"))?,
+            chain: certificates(options)?,
+            reference: reference(options)?,
+        })
+    }
+
+    fn question<'given>(&'given self, activation: Option<&'given Activation>) -> Question<'given> {
+        Question { nonce: &self.nonce, chain: self.chain.as_ref(), activation }
+    }
+
+    /// Makes a credential, if the platform is believed.
+    fn credential(self) -> Outcome {
+        let Ok(evidence) = &self.evidence else {
+            return self.report(&self.malformed());
+        };
+        let (verdict, vouched) = verify_platform(evidence, &self.question(None), &self.reference);
+        let Some(vouched) = vouched else {
+            return self.report(&verdict);
+        };
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret)?;
+        let name = vouched.attestation_key.name();
+        let credential =
+            Credential::make(&vouched.endorsement_key, &name, &secret, &mut UnwrapErr(SysRng))
+                .ok_or("the endorsement key takes no credential")?;
+        let path = self.options.secret.as_deref().ok_or(OptionsError::Missing("--secret"))?;
+        write(path, &hex::encode(secret))?;
+        println!("{}", hex::encode(credential.to_file()));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Makes every check.
+    fn verify(self) -> Outcome {
+        let Ok(evidence) = &self.evidence else {
+            return self.report(&self.malformed());
+        };
+        let activation = activation(self.options)?;
+        let question = self.question(activation.as_ref());
+        let (verdict, freshness) = verify(evidence, &question, &self.reference);
+        if let (Some(root), Some(path)) = (freshness, &self.options.last_seen) {
+            let digest = hex::encode(root.digest);
+            let root = json!({ "epoch": root.epoch, "sequence": root.sequence, "digest": digest });
+            write(path, &format!("{root}\n"))?;
+        }
+        self.report(&verdict)
+    }
+
+    fn malformed(&self) -> Verdict {
+        Verdict::malformed(self.evidence.as_ref().err().cloned())
+    }
+
+    fn report(&self, verdict: &Verdict) -> Outcome {
+        if self.options.json {
+            println!("{:#}", verdict.to_json());
+        } else {
+            print!("{verdict}");
+        }
+        let code = if verdict.is_accepted() { 0 } else { REFUSED };
+        Ok(ExitCode::from(code))
+    }
+}
+
+fn reference(options: &Options) -> Result<Reference, Box<dyn Error>> {
+    let mut reference = Reference {
+        id_key_digest: options.id_key,
+        author_key_digest: options.author_key,
+        family_id: options.family_id,
+        image_id: options.image_id,
+        minimum_svn: options.minimum_svn.unwrap_or(0),
+        minimum_tcb: options.minimum_tcb,
+        chip_id: options.chip_id,
+        persistent_state: options.persistent_state,
+        last_seen: options.last_seen.as_deref().map(last_seen).transpose()?.flatten(),
+        roots: Roots { test_root: options.trust_test_root },
+        time_s: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+        ..Reference::default()
+    };
+    if let Some(igvm) = &options.igvm {
+        reference.expect_image(&read(igvm)?)?;
+    }
+    // What is said on the command line counts more than what the file says.
+    reference.launch_digest = options.launch_digest.or(reference.launch_digest);
+    reference.policy = options.policy.or(reference.policy);
+    Ok(reference)
+}
+
+/// The root of the last accepted evidence; `None` before the first.
+fn last_seen(path: &Path) -> Result<Option<FreshnessRoot>, Box<dyn Error>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let file: Value = serde_json::from_slice(&read(path)?)?;
+    let malformed = || format!("{}: not a freshness root", path.display());
+    let digest = file["digest"].as_str().and_then(|text| hex::decode(text).ok());
+    Ok(Some(FreshnessRoot {
+        epoch: file["epoch"].as_u64().ok_or_else(malformed)?,
+        sequence: file["sequence"].as_u64().ok_or_else(malformed)?,
+        digest: digest.and_then(|digest| digest.try_into().ok()).ok_or_else(malformed)?,
+    }))
+}
+
+fn certificates(options: &Options) -> Result<Option<Chain>, Box<dyn Error>> {
+    let (Some(vcek), Some(chain)) = (&options.vcek, &options.chain) else {
+        return Ok(None);
+    };
+    Ok(Some(Chain::from_files(&read(vcek)?, &read(chain)?)?))
+}
+
+fn activation(options: &Options) -> Result<Option<Activation>, Box<dyn Error>> {
+    let Some(path) = &options.secret else {
+        return Ok(None);
+    };
+    let secret = hex::decode(String::from_utf8(read(path)?)?.trim())?;
+    let secret = secret.try_into().map_err(|_| format!("{}: not a secret", path.display()))?;
+    Ok(Some(Activation { secret, returned: options.returned.clone().unwrap_or_default() }))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
