@@ -25,6 +25,7 @@ pub mod chain;
 pub mod credential;
 pub mod event_log;
 pub mod evidence;
+pub mod fuzz;
 pub mod hash;
 pub mod manifest;
 pub mod public_area;

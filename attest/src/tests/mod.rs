@@ -3,6 +3,7 @@
 
 mod amd;
 mod fixture;
+mod seeded;
 mod tampering;
 
 use attest_agent::{EkKind, kernel::Service};

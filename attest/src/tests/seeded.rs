@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The fuzz targets' harnesses on changed copies of good inputs.
+
+use super::fixture::Case;
+use crate::fuzz;
+
+const ROUNDS: usize = 2000;
+
+/// xorshift64: the same numbers every time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(limit.max(1)).expect("a size")).expect("below")
+    }
+}
+
+/// Changes some bytes, and cuts or lengthens now and then.
+fn changed(good: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for _ in 0..=numbers.below(3) {
+        let place = numbers.below(bytes.len());
+        if let Some(byte) = bytes.get_mut(place) {
+            *byte = [0, 0xff, *byte ^ 1, *byte ^ 0x80][numbers.below(4)];
+        }
+    }
+    match numbers.below(8) {
+        0 => bytes.truncate(numbers.below(good.len())),
+        1 => bytes.extend_from_slice(&good[..numbers.below(good.len())]),
+        _ => {}
+    }
+    bytes
+}
+
+#[test]
+fn no_bytes_break_a_parser() {
+    let evidence = Case::good().evidence;
+    let mut numbers = Numbers(0x6d61_6361_6461_6d69);
+    let parsers: [(&[u8], fn(&[u8])); 6] = [
+        (&evidence.report, fuzz::report),
+        (&evidence.manifest, fuzz::manifest),
+        (&evidence.ek_public, fuzz::manifest),
+        (&evidence.event_log, fuzz::event_log),
+        (&evidence.quote, fuzz::quote),
+        (&evidence.certificates[..2048], fuzz::certificates),
+    ];
+    for (good, parser) in parsers {
+        parser(good);
+        for _ in 0..ROUNDS {
+            parser(&changed(good, &mut numbers));
+        }
+    }
+}
