@@ -87,6 +87,9 @@ impl Work<'_> {
         };
         let session = self.state.sessions.get(session_use.handle).cloned();
         let policy = session.as_ref().filter(|session| session.is_policy());
+        if self.is_counted(entity) && !self.platform.is_storage_writable() {
+            return Err(ResponseCode::NV_UNAVAILABLE);
+        }
         let proof = policy.map_or(PolicyAuth::AuthValue, |session| session.policy.auth);
         if proof != PolicyAuth::None {
             self.check_lockout(entity)?;
@@ -108,6 +111,15 @@ impl Work<'_> {
         } else {
             self.check_hmac(session_use, Some(entity), is_first, parameters)
         }
+    }
+
+    /// Whether tries to use the entity are counted, which needs storage.
+    fn is_counted(&self, entity: Handle) -> bool {
+        let attributes = self.state.nv.get(entity).map(|index| index.public.attributes);
+        let is_pin = attributes.is_some_and(|attributes| {
+            matches!(attributes.nv_type(), Some(NvType::PinFail | NvType::PinPass))
+        });
+        is_pin || self.state.is_da_protected(entity)
     }
 
     fn role(&self, session_use: &SessionUse) -> Role {

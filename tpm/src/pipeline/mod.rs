@@ -14,6 +14,8 @@
 mod area;
 mod audit;
 mod authorise;
+#[cfg(test)]
+mod defect_tests;
 mod frame;
 mod hash;
 #[cfg(test)]
@@ -167,6 +169,10 @@ fn finish<T>(
         return outcome;
     }
     state.note_changes_since_shutdown();
+    if !platform.is_storage_writable() {
+        // No command that needs it has been executed; the rest is written when it is back.
+        return outcome;
+    }
     match state::commit(state, platform, scratch) {
         Ok(()) => outcome,
         Err(_) => Err(state.fail(Fault::Storage)),
@@ -174,12 +180,16 @@ fn finish<T>(
 }
 
 impl State {
+    /// Whether nothing has changed since a TPM2_Shutdown.
+    fn is_shut_down(&self) -> bool {
+        matches!(self.orderly.shutdown, Shutdown::Clear | Shutdown::State)
+    }
+
     /// A saved state is of no use any more once what it holds has changed.
     fn note_changes_since_shutdown(&mut self) {
         let is_changed =
             self.clear.is_changed() || self.reset.is_changed() || self.pcrs.values.is_changed();
-        let is_shut_down = matches!(self.orderly.shutdown, Shutdown::Clear | Shutdown::State);
-        if is_changed && is_shut_down && !self.is_shutting_down {
+        if is_changed && self.is_shut_down() && !self.is_shutting_down {
             self.orderly.change().shutdown = Shutdown::None;
         }
         self.is_shutting_down = false;
@@ -238,6 +248,11 @@ impl Work<'_> {
         audits: &audit::Audits,
     ) -> Result<usize> {
         let Work { state, platform, locality, command, handles, sessions } = self;
+        // After TPM2_Shutdown any command may make what it saved useless, which must be durable.
+        let may_write = command.traits.contains(Traits::NV) || state.is_shut_down();
+        if may_write && !platform.is_storage_writable() {
+            return Err(ResponseCode::NV_UNAVAILABLE);
+        }
         let has_handle = command.traits.contains(Traits::RESPONSE_HANDLE);
         let start = respond::parameters_start(tag, has_handle);
         let (_, place) = response.split_at_mut_checked(start).ok_or(ResponseCode::FAILURE)?;

@@ -357,3 +357,28 @@ fn pulling_the_plug_does_not_undo_a_failed_try() {
     machine.command(0x144, &[0, 0]).unwrap();
     assert_eq!(machine.property(0x20e), 1);
 }
+
+/// What may have to be written is refused while it cannot be, and nothing is lost by that.
+#[test]
+fn without_storage_only_what_needs_none() {
+    let mut machine = Machine::started();
+    machine.command(0x145, &[0, 0]).unwrap();
+    machine.platform.is_read_only = true;
+    let unavailable = Err(ResponseCode::NV_UNAVAILABLE);
+    assert_eq!(machine.command(GET_RANDOM, &[0, 4]), unavailable, "the first after a shutdown");
+    machine.platform.is_read_only = false;
+    machine.command(GET_RANDOM, &[0, 4]).unwrap();
+    machine.start_session(SessionKind::Hmac);
+    machine.platform.is_read_only = true;
+    let commits = machine.platform.storage.commits;
+    machine.platform.uptime_ms += 1 << 20;
+    assert!(machine.command(GET_RANDOM, &[0, 4]).is_ok());
+    assert_eq!(machine.authorised(CHANGE_AUTH, &[OWNER], &[0, 1, 1]), unavailable);
+    let wrong = machine.with_password(0x139, &[LOCKOUT], b"wrong", &[]);
+    assert_eq!(wrong, Err(ResponseCode::NV_UNAVAILABLE), "a try that could not be counted");
+    assert_eq!(machine.platform.storage.commits, commits);
+    machine.platform.is_read_only = false;
+    assert!(machine.command(GET_RANDOM, &[0, 4]).is_ok());
+    assert_eq!(machine.platform.storage.commits, commits + 1, "Clock has waited");
+    machine.authorised(CHANGE_AUTH, &[OWNER], &[0, 1, 1]).unwrap();
+}

@@ -30,6 +30,12 @@ pub trait Platform {
     /// Where state is kept over power cycles.
     fn storage(&mut self) -> &mut dyn Storage;
 
+    /// Whether storage can be written now. While it cannot, commands that may write answer
+    /// TPM_RC_NV_UNAVAILABLE, and what time changes by itself waits.
+    fn is_storage_writable(&mut self) -> bool {
+        true
+    }
+
     /// Where RSA primes come from.
     fn keys(&mut self) -> &mut dyn Keys;
 

@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::structure::digest::Auth;
 use crate::structure::handle::Handle;
 use crate::structure::nv::{NV_INDEX_SIZE_MAX, NvAttributes, NvPublic};
+use crate::structure::response_code::ResponseCode;
 use crate::wire::Result;
 
 /// Written by the platform and locked for good; read with any authorisation, the empty one of the
@@ -29,7 +30,8 @@ impl Tpm {
     ///
     /// # Errors
     /// [`ProvisionFault::NoPlace`] for a storage key, [`ProvisionFault::Size`],
-    /// [`ProvisionFault::NvSpace`], and [`ProvisionFault::Failure`].
+    /// [`ProvisionFault::NvSpace`], [`ProvisionFault::NvUnavailable`], and
+    /// [`ProvisionFault::Failure`].
     pub fn provision_certificate(
         &mut self,
         platform: &mut dyn Platform,
@@ -41,7 +43,12 @@ impl Tpm {
         if size == 0 || certificate.len() > NV_INDEX_SIZE_MAX {
             return Err(ProvisionFault::Size);
         }
-        Ok(self.change(platform, |state, _| put(state, index, size, certificate))?)
+        Ok(self.change(platform, |state, platform| {
+            if !platform.is_storage_writable() {
+                return Err(ResponseCode::NV_UNAVAILABLE);
+            }
+            put(state, index, size, certificate)
+        })?)
     }
 }
 
@@ -64,7 +71,6 @@ fn put(state: &mut State, index: Handle, size: u16, certificate: &[u8]) -> Resul
 mod tests {
     use super::*;
     use crate::command::nv::scene;
-    use crate::structure::response_code::ResponseCode;
     use crate::testing::{LOCKOUT, Machine, OWNER, PLATFORM};
 
     const INDEX: u32 = 0x01c0_000a;
@@ -137,6 +143,10 @@ mod tests {
     #[test]
     fn a_commit_that_fails_is_failure_mode() {
         let mut machine = Machine::started();
+        machine.platform.is_read_only = true;
+        let put = provision(&mut machine, StandardTemplate::L2, b"certificate");
+        assert_eq!(put, Err(ProvisionFault::NvUnavailable));
+        machine.platform.is_read_only = false;
         machine.platform.storage.is_broken = true;
         let put = provision(&mut machine, StandardTemplate::L2, b"certificate");
         assert_eq!(put, Err(ProvisionFault::Failure));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the platform itself asks of its TPM, beside the commands (TCG EK Credential Profile, TCG
-//! Provisioning Guidance): the standard primary keys, and places for endorsement certificates.
+//! Provisioning Guidance): the standard primary keys, places for endorsement certificates, and
+//! measurements by hardware.
 //!
 //! Nothing here asks for an authorisation, since it is the machine that calls and no guest can;
 //! and nothing here depends on what a guest has enabled, disabled or set.
 
 mod certificate;
+mod launch;
 mod primary;
 mod template;
 
@@ -29,6 +31,8 @@ pub enum ProvisionFault {
     Size,
     /// There is no room in NV.
     NvSpace,
+    /// Storage cannot be written now.
+    NvUnavailable,
 }
 
 impl From<ResponseCode> for ProvisionFault {
@@ -37,6 +41,7 @@ impl From<ResponseCode> for ProvisionFault {
             ResponseCode::RETRY => Self::NotReady,
             ResponseCode::VALUE => Self::Unsupported,
             ResponseCode::NV_SPACE => Self::NvSpace,
+            ResponseCode::NV_UNAVAILABLE => Self::NvUnavailable,
             _ => Self::Failure,
         }
     }

@@ -5,6 +5,7 @@ use zeroize::Zeroize;
 
 use super::capacity::{NV_INDICES, PERSISTENT_OBJECTS};
 use super::groups::{Orderly, Permanent};
+use super::launch::Launch;
 use super::object::{Object, Persistents, Transients};
 use super::record::RECORD_VERSION;
 use super::tracked::Tracked;
@@ -147,6 +148,7 @@ pub fn load(state: &mut State, platform: &mut dyn Platform, scratch: &mut [u8]) 
     state.orderly = Tracked::new(Orderly::EMPTY);
     state.transients = Transients::new();
     state.sessions = Sessions::new();
+    state.launch = Launch::NONE;
     state.persistents = Persistents::new();
     state.nv.clear();
     state.drbg = None;

@@ -91,7 +91,7 @@ pub struct Permanent {
     pub nv_counter_max: u64,
     /// TPM2_SetAlgorithmSet.
     pub algorithm_set: u32,
-    /// Key of the obfuscation of clock and firmware version, and of the DRBG's personalisation.
+    /// The seeds and proofs are made.
     pub is_manufactured: bool,
 }
 

@@ -12,6 +12,7 @@ mod context;
 mod entity;
 pub mod groups;
 pub mod hierarchy;
+pub mod launch;
 pub mod nv;
 mod nv_access;
 mod nv_start;
@@ -37,6 +38,7 @@ use crate::structure::response_code::ResponseCode;
 use crate::wire::Result;
 use clock::Clock;
 use groups::{Orderly, Permanent, Shutdown, StateClear, StateReset};
+use launch::{Launch, Origin};
 use nv::Nv;
 use object::{Persistents, Transients};
 use pcr::Pcrs;
@@ -98,6 +100,10 @@ pub struct State {
     pub clock: Clock,
     /// Authenticated countdown timers.
     pub timers: [Timer; capacity::TIMERS],
+    /// How the TPM was started.
+    pub origin: Origin,
+    /// Measurements beside the commands.
+    pub launch: Launch,
     /// How the TPM had been shut down when it started, for TPMA_STARTUP_CLEAR.orderly.
     pub shutdown_before: Shutdown,
     /// The command is TPM2_Shutdown: what it changes does not make its own record useless.
@@ -148,6 +154,8 @@ impl State {
             clock: Clock::new(),
             timers: [Timer { expires_ms: None, is_signaled: false, preserves_signaled: false };
                 capacity::TIMERS],
+            origin: Origin { locality: 0, is_measured: false },
+            launch: Launch::NONE,
             shutdown_before: Shutdown::None,
             is_shutting_down: false,
             drbg: None,

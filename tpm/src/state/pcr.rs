@@ -178,6 +178,15 @@ impl Pcrs {
     }
 }
 
+impl super::State {
+    /// Counts a change of a PCR in pcrUpdateCounter, unless it is one that doesn't count.
+    pub fn count_pcr_change(&mut self, index: usize) {
+        if pcr_attributes(index).is_counted {
+            self.reset.change().pcr_counter = self.reset.pcr_counter.wrapping_add(1);
+        }
+    }
+}
+
 impl Default for Pcrs {
     fn default() -> Self {
         Self::new()

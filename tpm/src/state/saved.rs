@@ -3,8 +3,10 @@
 
 use zeroize::Zeroize;
 
+use super::capacity::{ACTIVE_SESSIONS, TIMERS};
 use super::groups::{StateClear, StateReset};
-use super::pcr::{BANKS, pcr_attributes};
+use super::launch::Origin;
+use super::pcr::{BANKS, PcrValues, pcr_attributes};
 use super::record::RECORD_VERSION;
 use super::{Fault, State};
 use crate::crypto::hash::Digest;
@@ -32,6 +34,8 @@ fn write(state: &State, writer: &mut Writer<'_>) -> Result<()> {
     writer.value(&RECORD_VERSION)?;
     writer.value(&*state.clear)?;
     writer.value(&*state.reset)?;
+    writer.value(&state.origin.locality)?;
+    writer.value(&state.origin.is_measured)?;
     for active in state.sessions.active() {
         match active {
             Active::Saved(counter) => {
@@ -53,60 +57,91 @@ fn write(state: &State, writer: &mut Writer<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Takes back the saved state: all of it for a Resume, without STATE_CLEAR_DATA and PCRs for a
-/// Restart. A record that is missing or damaged is an error, and nothing is taken back then.
+/// Takes back the saved state: all of it for a Resume, which must start as the TPM was started
+/// before; without STATE_CLEAR_DATA and PCRs for a Restart. On an error nothing is taken back:
+/// TPM_RC_NV_UNINITIALIZED for a record that is missing or damaged, TPM_RC_LOCALITY for a Resume
+/// from another locality, TPM_RC_VALUE when the hardware has measured only one of the two starts.
 pub fn restore_saved(
     state: &mut State,
     platform: &mut dyn Platform,
-    is_resume: bool,
+    resume: Option<Origin>,
 ) -> Result<()> {
     let mut record = [0; RECORD_SIZE_MAX];
     let length = platform.storage().read(SAVED, &mut record).map_err(|_| ResponseCode::FAILURE)?;
     let record_bytes = length.and_then(|length| record.get(..length)).unwrap_or_default();
-    let restored = read(state, &mut Reader::new(record_bytes), is_resume);
+    let saved = Saved::read(&mut Reader::new(record_bytes));
     record.zeroize();
-    restored
+    let saved = saved.map_err(|_| ResponseCode::NV_UNINITIALIZED)?;
+    match resume {
+        None => {}
+        Some(origin) if origin.is_measured != saved.origin.is_measured => {
+            return Err(ResponseCode::VALUE.in_parameter(1));
+        }
+        Some(origin) if origin != saved.origin => return Err(ResponseCode::LOCALITY),
+        Some(_) => {}
+    }
+    saved.restore(state, resume.is_some());
+    Ok(())
 }
 
-fn read(state: &mut State, reader: &mut Reader<'_>, is_resume: bool) -> Result<()> {
-    if reader.value::<u16>()? != RECORD_VERSION {
-        return Err(ResponseCode::VALUE);
-    }
-    let clear: StateClear = reader.value()?;
-    let reset: StateReset = reader.value()?;
-    let mut saved = [None; super::capacity::ACTIVE_SESSIONS];
-    for place in &mut saved {
-        if reader.value()? {
-            *place = Some(reader.value::<u64>()?);
-        }
-    }
-    let mut signals = [(false, false); super::capacity::TIMERS];
-    for place in &mut signals {
-        *place = (reader.value()?, reader.value()?);
-    }
-    let mut values = super::pcr::PcrValues::EMPTY;
-    for bank in BANKS {
-        for index in (0..PCR_COUNT).filter(|index| pcr_attributes(*index).is_saved) {
-            let value = Digest::from_slice(reader.take(bank.digest_size())?);
-            let place = values.get_mut(bank, index).ok_or(ResponseCode::FAILURE)?;
-            *place = value.map_err(|_| ResponseCode::SIZE)?;
-        }
-    }
-    reader.finish()?;
+/// What the record holds.
+struct Saved {
+    clear: StateClear,
+    reset: StateReset,
+    origin: Origin,
+    /// The counters of saved sessions.
+    sessions: [Option<u64>; ACTIVE_SESSIONS],
+    /// Whether a timer is signaled, and whether that is preserved.
+    signals: [(bool, bool); TIMERS],
+    values: PcrValues,
+}
 
-    *state.reset.change() = reset;
-    for (number, counter) in saved.iter().enumerate() {
-        if let Some(counter) = counter {
-            state.sessions.restore_saved(number, *counter);
+impl Saved {
+    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        if reader.value::<u16>()? != RECORD_VERSION {
+            return Err(ResponseCode::VALUE);
+        }
+        let clear = reader.value()?;
+        let reset = reader.value()?;
+        let origin = Origin { locality: reader.value()?, is_measured: reader.value()? };
+        let mut sessions = [None; ACTIVE_SESSIONS];
+        for place in &mut sessions {
+            if reader.value()? {
+                *place = Some(reader.value::<u64>()?);
+            }
+        }
+        let mut signals = [(false, false); TIMERS];
+        for place in &mut signals {
+            *place = (reader.value()?, reader.value()?);
+        }
+        let mut values = PcrValues::EMPTY;
+        for bank in BANKS {
+            for index in (0..PCR_COUNT).filter(|index| pcr_attributes(*index).is_saved) {
+                let value = Digest::from_slice(reader.take(bank.digest_size())?);
+                let place = values.get_mut(bank, index).ok_or(ResponseCode::FAILURE)?;
+                *place = value.map_err(|_| ResponseCode::SIZE)?;
+            }
+        }
+        reader.finish()?;
+        Ok(Self { clear, reset, origin, sessions, signals, values })
+    }
+
+    fn restore(self, state: &mut State, is_resume: bool) {
+        *state.reset.change() = self.reset;
+        for (number, counter) in self.sessions.iter().enumerate() {
+            if let Some(counter) = counter {
+                state.sessions.restore_saved(number, *counter);
+            }
+        }
+        if is_resume {
+            *state.clear.change() = self.clear;
+            *state.pcrs.values.change() = self.values;
+            for (timer, (is_signaled, preserves_signaled)) in
+                state.timers.iter_mut().zip(self.signals)
+            {
+                timer.is_signaled = is_signaled;
+                timer.preserves_signaled = preserves_signaled;
+            }
         }
     }
-    if is_resume {
-        *state.clear.change() = clear;
-        *state.pcrs.values.change() = values;
-        for (timer, (is_signaled, preserves_signaled)) in state.timers.iter_mut().zip(signals) {
-            timer.is_signaled = is_signaled;
-            timer.preserves_signaled = preserves_signaled;
-        }
-    }
-    Ok(())
 }

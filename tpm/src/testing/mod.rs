@@ -42,6 +42,21 @@ impl TestStorage {
     fn lose_power(&mut self) {
         self.pending.clear();
     }
+
+    /// The records that are durable.
+    pub(crate) fn records(&self) -> BTreeMap<RecordName, Vec<u8>> {
+        self.durable.clone()
+    }
+
+    /// Puts back what was durable earlier.
+    pub(crate) fn restore(&mut self, records: &BTreeMap<RecordName, Vec<u8>>) {
+        self.durable.clone_from(records);
+    }
+
+    /// Puts a record in the place of a durable one, as somebody with access to the medium could.
+    pub(crate) fn tamper(&mut self, name: RecordName, record: &[u8]) {
+        self.durable.insert(name, record.to_vec());
+    }
 }
 
 impl Storage for TestStorage {
@@ -95,6 +110,8 @@ pub(crate) struct TestPlatform {
     entropy_count: u64,
     pub(crate) uptime_ms: u64,
     pub(crate) physical_presence: bool,
+    /// Storage cannot be written now.
+    pub(crate) is_read_only: bool,
     pub(crate) storage: TestStorage,
     keys: PrimeSearch,
 }
@@ -119,6 +136,10 @@ impl Platform for TestPlatform {
 
     fn storage(&mut self) -> &mut dyn Storage {
         &mut self.storage
+    }
+
+    fn is_storage_writable(&mut self) -> bool {
+        !self.is_read_only
     }
 
     fn keys(&mut self) -> &mut dyn Keys {
@@ -149,6 +170,7 @@ impl Machine {
             entropy_count: 0,
             uptime_ms: 0,
             physical_presence: false,
+            is_read_only: false,
             storage: TestStorage::default(),
             keys: PrimeSearch::new(&Portable, CtrDrbg::from_seed(&[3; 48])),
         };

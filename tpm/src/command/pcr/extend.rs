@@ -46,14 +46,7 @@ pub(in crate::command) fn extend(
 ) {
     if bank_index(bank).is_some() {
         state.pcrs.extend(bank, handle.index(), digest);
-        count_change(state, handle);
-    }
-}
-
-/// Counts a change of a PCR in pcrUpdateCounter, unless it is one that doesn't count.
-pub(in crate::command) fn count_change(state: &mut State, handle: Handle) {
-    if pcr_attributes(handle.index()).is_counted {
-        state.reset.change().pcr_counter = state.reset.pcr_counter.wrapping_add(1);
+        state.count_pcr_change(handle.index());
     }
 }
 

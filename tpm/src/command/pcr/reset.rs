@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! TPM2_PCR_Reset (Part 3, 22.8).
 
-use super::extend::count_change;
 use crate::pipeline::Context;
 use crate::state::pcr::pcr_attributes;
 use crate::structure::response_code::ResponseCode;
@@ -19,7 +18,7 @@ pub fn execute(
         return Err(ResponseCode::LOCALITY);
     }
     context.state.pcrs.fill(handle.index(), 0);
-    count_change(context.state, handle);
+    context.state.count_pcr_change(handle.index());
     Ok(())
 }
 

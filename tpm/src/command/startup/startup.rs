@@ -4,7 +4,7 @@
 use super::shutdown::StartupType;
 use crate::pipeline::Context;
 use crate::state::groups::{Shutdown, StateClear, StateReset};
-use crate::state::pcr::{BANKS, PcrValues, pcr_attributes};
+use crate::state::pcr::{PcrValues, pcr_attributes};
 use crate::state::{Mode, NvStart, State, restore_saved};
 use crate::structure::handle::Handle;
 use crate::structure::pcr_selection::PCR_COUNT;
@@ -33,17 +33,23 @@ pub fn execute(
         return Err(ResponseCode::LOCALITY);
     }
     let shutdown = context.state.orderly.shutdown;
+    let origin = context.state.origin_at(context.locality);
     let start = match (startup_type, shutdown) {
-        (StartupType::State, Shutdown::State) => Start::Resume,
+        (StartupType::State, Shutdown::State) => {
+            restore_saved(context.state, context.platform, Some(origin))?;
+            Start::Resume
+        }
         // CVE-2018-6622: without a matching shutdown there is no state to resume.
         (StartupType::State, _) => return Err(ResponseCode::VALUE.in_parameter(1)),
-        (StartupType::Clear, Shutdown::State) => Start::Restart,
+        (StartupType::Clear, Shutdown::State) => {
+            // What was saved and cannot be read is lost, as if there had been no shutdown.
+            match restore_saved(context.state, context.platform, None) {
+                Ok(()) => Start::Restart,
+                Err(_) => Start::Reset,
+            }
+        }
         (StartupType::Clear, _) => Start::Reset,
     };
-    if start != Start::Reset {
-        restore_saved(context.state, context.platform, start == Start::Resume)
-            .map_err(|_| ResponseCode::NV_UNINITIALIZED)?;
-    }
     begin(context.state, start)?;
     note_loss_of_power(context.state, shutdown);
     if start != Start::Resume {
@@ -51,7 +57,8 @@ pub fn execute(
     }
     // phEnable is set by every Startup.
     context.state.clear.change().is_platform_enabled = true;
-    start_pcrs(context.state, start, context.locality);
+    context.state.origin = origin;
+    start_pcrs(context.state, start);
     let nv_start = match start {
         Start::Reset => NvStart::Reset,
         Start::Restart => NvStart::Restart,
@@ -102,7 +109,7 @@ fn note_loss_of_power(state: &mut State, shutdown: Shutdown) {
     }
 }
 
-fn start_pcrs(state: &mut State, start: Start, locality: u8) {
+fn start_pcrs(state: &mut State, start: Start) {
     if start != Start::Resume {
         *state.pcrs.values.change() = PcrValues::EMPTY;
         state.pcrs.allocation = state.permanent.pcr_allocation;
@@ -113,11 +120,8 @@ fn start_pcrs(state: &mut State, start: Start, locality: u8) {
             state.pcrs.fill(index, if attributes.is_drtm { 0xff } else { 0 });
         }
     }
-    if start != Start::Resume && locality == 3 {
-        // PCR 0 tells the locality of the start (PC Client Platform TPM Profile, 4.6).
-        for bank in BANKS {
-            state.pcrs.start_with_locality(bank, locality);
-        }
+    if start != Start::Resume {
+        state.start_static_pcr();
     }
 }
 

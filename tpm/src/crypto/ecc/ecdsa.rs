@@ -94,8 +94,33 @@ fn verify<C: CurveArithmetic>(
 mod tests {
     use super::*;
     use crate::crypto::drbg::CtrDrbg;
-    use crate::crypto::ecc::generate;
-    use crate::crypto::vectors::records;
+    extern crate std;
+    use crate::crypto::ecc::{generate, public_point};
+    use crate::crypto::vectors::{Prepared, records};
+
+    /// TPM-FAIL: a nonce with leading zeros took less time. Here it is as wide as the order
+    /// whatever its value, and neither drawn again nor shortened: the arithmetic never learns how
+    /// long it is. (Drawing k - 1 makes the nonce k.)
+    #[test]
+    fn tpm_fail_a_short_nonce_is_a_nonce() {
+        for curve in EccCurve::ALL {
+            let private = EccParameter::new(curve, &[9; 20]).unwrap();
+            let public = public_point(curve, &private).unwrap();
+            for short in [0, 1, 2, 0xff] {
+                let mut draw = std::vec![0; curve.size()];
+                *draw.last_mut().unwrap() = short;
+                let mut random = Prepared::new(&draw);
+                let digest = [0x6d; 32];
+                let signature = ecdsa_sign(curve, &private, &digest, &mut random).unwrap();
+                ecdsa_verify(curve, &public, &digest, &signature).unwrap();
+                let mut nonce = std::vec![0; curve.size()];
+                let last = nonce.len() - 2;
+                nonce[last..].copy_from_slice(&(u16::from(short) + 1).to_be_bytes());
+                let nonce = EccParameter::new(curve, &nonce).unwrap();
+                assert_eq!(signature.r, public_point(curve, &nonce).unwrap().x);
+            }
+        }
+    }
 
     #[test]
     fn whatever_is_changed_makes_a_signature_invalid() {

@@ -297,6 +297,49 @@ mod tests {
         assert!(square + 2 * u128::from(SQUARE_ROOT_OF_2) + 1 > 1 << 127);
     }
 
+    fn primes(count: usize) -> std::vec::Vec<[u8; 64]> {
+        let (mut draws, mut witnesses) =
+            (CtrDrbg::from_seed(&[5; 48]), CtrDrbg::from_seed(&[6; 48]));
+        let next = |_| {
+            let mut prime = [0; 64];
+            next_prime(&mut prime, 65537, &Portable, &mut draws, &mut witnesses).unwrap();
+            prime
+        };
+        (0..count).map(next).collect()
+    }
+
+    /// The candidates of the reference implementation had fixed bits below the highest ones.
+    #[test]
+    fn cve_2021_3505_every_bit_of_a_prime_is_drawn() {
+        let primes = primes(32);
+        for bit in 2..128 {
+            let ones = primes.iter().filter(|prime| prime[bit / 8] & 0x80 >> (bit % 8) != 0);
+            assert!((1..32).contains(&ones.count()), "bit {bit}");
+        }
+        assert!(primes.iter().all(|prime| prime[0] & 0x80 != 0), "each is as long as it should be");
+    }
+
+    /// CVE-2017-15361: primes that are powers of 65537 modulo many small primes, and so is their
+    /// product.
+    #[test]
+    fn roca_primes_have_no_such_structure() {
+        let residue = |number: &[u8], modulus: u32| {
+            number.iter().fold(0, |rest, octet| (rest << 8 | u32::from(*octet)) % modulus)
+        };
+        let is_power = |number: &[u8], modulus: u32| {
+            let wanted = residue(number, modulus);
+            let powers = core::iter::successors(Some(1), |power| Some(power * 65537 % modulus));
+            powers.take(usize::try_from(modulus).unwrap()).any(|power| power == wanted)
+        };
+        // Those for which 65537 generates only a part of the residues.
+        let moduli = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+        let suspicious =
+            |prime: &&[u8; 64]| moduli.iter().all(|modulus| is_power(*prime, *modulus));
+        assert_eq!(primes(8).iter().filter(suspicious).count(), 0);
+        let power = 65537_u64.pow(3).to_be_bytes();
+        assert!(moduli.iter().all(|modulus| is_power(&power, *modulus)), "it would be found");
+    }
+
     /// A primary key never changes under version 1 of the derivation: these records stay as they
     /// are.
     #[test]
