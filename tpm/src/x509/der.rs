@@ -83,8 +83,8 @@ impl<'a> DerWriter<'a> {
     /// Elements that are encoded already, or content.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<()> {
         let end = self.length.checked_add(bytes.len()).ok_or(ResponseCode::FAILURE)?;
-        let place = self.buffer.get_mut(self.length..end).ok_or(ResponseCode::FAILURE)?;
-        place.copy_from_slice(bytes);
+        let places = self.buffer.get_mut(self.length..end).ok_or(ResponseCode::FAILURE)?;
+        places.iter_mut().zip(bytes).for_each(|(place, octet)| *place = *octet);
         self.length = end;
         Ok(())
     }
@@ -98,15 +98,19 @@ impl<'a> DerWriter<'a> {
     pub fn nested(&mut self, tag: u8, fill: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let start = self.length;
         fill(self)?;
-        let content = start..self.length;
-        let (header, size) = header(tag, content.len())?;
+        let (header, size) = header(tag, self.length.saturating_sub(start))?;
         let header = header.get(..size).ok_or(ResponseCode::FAILURE)?;
-        // Makes room in front of the content.
+        // Makes room behind the content, and moves the content there from its end on.
+        let content = start..self.length;
         self.raw(header)?;
-        let behind = start.saturating_add(size);
-        self.buffer.copy_within(content, behind);
-        let place = self.buffer.get_mut(start..behind).ok_or(ResponseCode::FAILURE)?;
-        place.copy_from_slice(header);
+        for place in content.rev() {
+            let octet = self.buffer.get(place).copied().unwrap_or_default();
+            if let Some(moved) = self.buffer.get_mut(place.saturating_add(size)) {
+                *moved = octet;
+            }
+        }
+        let front = self.buffer.get_mut(start..self.length).ok_or(ResponseCode::FAILURE)?;
+        front.iter_mut().zip(header).for_each(|(place, octet)| *place = *octet);
         Ok(())
     }
 

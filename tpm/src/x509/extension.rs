@@ -97,7 +97,7 @@ fn bits(mut value: &[u8]) -> Result<u32> {
     let (unused, octets) = content.split_first().ok_or(ResponseCode::VALUE)?;
     let mut all = [0; 4];
     let place = all.get_mut(..octets.len()).ok_or(ResponseCode::VALUE)?;
-    place.copy_from_slice(octets);
+    place.iter_mut().zip(octets).for_each(|(place, octet)| *place = *octet);
     let last = octets.last().copied().unwrap_or_default();
     let is_padded = *unused < 8 && last.trailing_zeros() >= u32::from(*unused);
     let is_right = is_padded && value.is_empty() && (*unused == 0 || !octets.is_empty());
