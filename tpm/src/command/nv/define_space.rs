@@ -80,8 +80,8 @@ fn check_attributes(attributes: Bits) -> Result<()> {
         Bits::PP_READ.with(Bits::OWNER_READ).with(Bits::AUTH_READ).with(Bits::POLICY_READ);
     let writable =
         Bits::PP_WRITE.with(Bits::OWNER_WRITE).with(Bits::AUTH_WRITE).with(Bits::POLICY_WRITE);
-    let is_contradictory = attributes.contains(Bits::WRITE_DEFINE)
-        && attributes.intersects(Bits::CLEAR_ST_CLEAR.with(Bits::GLOBAL_LOCK));
+    // What is forgotten cannot be locked for good.
+    let is_contradictory = attributes.contains(Bits::WRITE_DEFINE.with(Bits::CLEAR_ST_CLEAR));
     if attributes.intersects(Bits::VOLATILE)
         || !attributes.intersects(readable)
         || !attributes.intersects(writable)
