@@ -24,7 +24,7 @@ pub mod rsa;
 pub mod symmetric;
 
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 /// Why a cryptographic operation gave no result. The command decides which response code that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use super::hash::HashAlgorithm;
 use super::{CryptoError, Random};
 
 /// The bytes that `text` writes in hexadecimal; white space is skipped.
@@ -32,6 +33,12 @@ impl Record {
     /// The bytes of `name`.
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         unhex(self.text(name))
+    }
+
+    /// The hash algorithm of the field "hash".
+    pub(crate) fn hash(&self) -> HashAlgorithm {
+        let id = u16::from_str_radix(self.text("hash"), 16).expect("hex digits");
+        HashAlgorithm::from_id(id).expect("a hash algorithm")
     }
 
     /// The decimal number of `name`.

@@ -22,7 +22,9 @@ use crate::structure::attributes::ObjectAttributes;
 use crate::structure::buffer::Buffer;
 use crate::structure::digest::Auth;
 use crate::structure::handle::Handle;
-use crate::structure::public::{Public, PublicParameters, RsaBuffer, RsaParameters, Unique};
+use crate::structure::public::{
+    Public, PublicParameters, RsaBuffer, RsaKeyBits, RsaParameters, Unique,
+};
 use crate::structure::response_code::ResponseCode;
 use crate::structure::scheme::KeyedHashScheme;
 use crate::structure::sensitive::{SEALED_SIZE_MAX, SECRET_SIZE_MAX, Sensitive, SensitiveCreate};
@@ -206,6 +208,10 @@ fn rsa_key(
         return Err(ResponseCode::RANGE);
     }
     check_exponent(exponent).map_err(|_| ResponseCode::VALUE)?;
+    // Old keys can be loaded; none is made that could be broken.
+    if parameters.key_bits == RsaKeyBits::Bits1024 {
+        return Err(ResponseCode::VALUE);
+    }
     let prime_size = parameters.modulus_size() / 2;
     let mut primes = Zeroizing::new([0; 2 * PRIME_SIZE_MAX]);
     let (p, q) = primes.split_at_mut(PRIME_SIZE_MAX);

@@ -67,7 +67,7 @@ mod tests {
         let signing = rsa(&mut machine, SIGN, &[0x10]);
         let key = rsa(&mut machine, DECRYPT, &[0x17, 0x0b]);
         let mut decrypt = |key: u32, body: &[u8]| machine.authorised(0x159, &[key], body);
-        let cipher = [1; 128];
+        let cipher = [1; 256];
         let none = &[0x10];
         assert_eq!(decrypt(curve, &body(&cipher, none, b"")), Err(ResponseCode::KEY.in_handle(1)));
         let refused = decrypt(signing, &body(&cipher, none, b""));
@@ -76,11 +76,11 @@ mod tests {
         assert_eq!(refused, Err(ResponseCode::VALUE.in_parameter(3)));
         let refused = decrypt(key, &body(&cipher, &[0x17, 0x0c], b""));
         assert_eq!(refused, Err(ResponseCode::SCHEME.in_parameter(2)));
-        for size in [0, 127, 129] {
+        for size in [0, 255, 257] {
             let refused = decrypt(key, &body(&std::vec![1; size], none, b""));
             assert_eq!(refused, Err(ResponseCode::SIZE.in_parameter(1)));
         }
-        assert_eq!(decrypt(key, &body(&[0xff; 128], none, b"")), Err(ResponseCode::VALUE));
+        assert_eq!(decrypt(key, &body(&[0xff; 256], none, b"")), Err(ResponseCode::VALUE));
         assert_eq!(decrypt(key, &body(&cipher, none, b"")), Err(ResponseCode::VALUE));
     }
 }

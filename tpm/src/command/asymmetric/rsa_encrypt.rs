@@ -83,8 +83,8 @@ pub(super) mod tests {
         assert_eq!(refused, Err(ResponseCode::SCHEME.in_parameter(2)));
         let refused = encrypt(key, &body(b"m", &[0x14, 0x0b], b""));
         assert_eq!(refused, Err(ResponseCode::VALUE.in_parameter(2)), "a signing scheme");
-        assert_eq!(encrypt(key, &body(&[1; 63], none, b"")), Err(ResponseCode::VALUE));
-        assert_eq!(encrypt(key, &body(&[1; 62], none, b"")), Ok(()));
+        assert_eq!(encrypt(key, &body(&[1; 191], none, b"")), Err(ResponseCode::VALUE));
+        assert_eq!(encrypt(key, &body(&[1; 190], none, b"")), Ok(()));
     }
 
     /// CVE-2021-3569: the size of what is decrypted.
@@ -97,11 +97,11 @@ pub(super) mod tests {
             [(&[0x17, 0x0b][..], &b"label\0"[..]), (&[0x15], b""), (&[0x10], b"")]
         {
             let sent = encrypt(&mut machine, public, &body(b"message", scheme, label)).unwrap();
-            assert_eq!(sent.len(), 2 + 128);
+            assert_eq!(sent.len(), 2 + 256);
             let received = machine.authorised(0x159, &[key], &body(&sent[2..], scheme, label));
             let received = received.unwrap();
             if scheme == [0x10] {
-                assert_eq!(received, [&[0, 128][..], &[0; 121], b"message"].concat());
+                assert_eq!(received, [&[1, 0][..], &[0; 249], b"message"].concat());
             } else {
                 assert_eq!(received, [&[0, 7][..], b"message"].concat());
             }

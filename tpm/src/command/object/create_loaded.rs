@@ -223,7 +223,7 @@ mod tests {
         own[7] |= 0x20; // sensitiveDataOrigin
         let refused = machine.authorised(0x191, &[0x8000_0000], &body(b"", &own));
         assert_eq!(refused, Err(ResponseCode::ATTRIBUTES.in_parameter(2)));
-        let mut rsa = words(&[1, 0x0b, 4, 0x0052, 0, 0x10, 0x14, 0x0b, 1024, 0, 0]);
+        let mut rsa = words(&[1, 0x0b, 4, 0x0052, 0, 0x10, 0x14, 0x0b, 2048, 0, 0]);
         rsa.extend([0; 4]);
         let refused = machine.authorised(0x191, &[0x8000_0000], &body(b"", &rsa));
         assert_eq!(refused, Err(ResponseCode::TYPE.in_parameter(2)));

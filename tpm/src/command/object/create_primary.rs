@@ -250,10 +250,13 @@ pub(crate) mod tests {
     #[test]
     fn an_rsa_primary_can_be_made() {
         let mut machine = Machine::started();
-        let mut public = Vec::new();
-        let words: [u16; 13] = [1, 0x0b, 3, 0x0072, 0, 6, 128, 0x43, 0x10, 1024, 0, 0, 0];
-        words.iter().for_each(|word| public.extend(word.to_be_bytes()));
-        let body = body(b"", b"", &public);
+        let template = |key_bits: u16| {
+            let words = [1, 0x0b, 3, 0x0072, 0, 6, 128, 0x43, 0x10, key_bits, 0, 0, 0];
+            words.iter().flat_map(|word| word.to_be_bytes()).collect::<Vec<u8>>()
+        };
+        let short = machine.authorised(0x131, &[OWNER], &body(b"", b"", &template(1024)));
+        assert_eq!(short, Err(ResponseCode::VALUE.in_parameter(2)), "only to be loaded");
+        let body = body(b"", b"", &template(2048));
         let first = machine.authorised(0x131, &[OWNER], &body).unwrap();
         let second = machine.authorised(0x131, &[OWNER], &body).unwrap();
         assert_eq!(first[4..], second[4..]);

@@ -63,6 +63,7 @@ pub fn execute(
 
 #[cfg(test)]
 mod tests {
+    use crate::crypto::vectors::records;
     use crate::structure::response_code::ResponseCode;
     use crate::testing::{Machine, NULL, OWNER, parameters};
     use std::vec::Vec;
@@ -120,5 +121,41 @@ mod tests {
         // A public part alone cannot be used.
         let used = machine.authorised(0x15e, &[0x8000_0001], &[]);
         assert_eq!(used, Err(ResponseCode::AUTH_UNAVAILABLE));
+    }
+
+    /// A key of 1024 bits, which no command makes.
+    #[test]
+    fn an_old_rsa_key_still_signs() {
+        let mut machine = Machine::started();
+        let keys = records(include_str!("../../crypto/vectors/rsa_keys.txt"));
+        let public = parameters(|writer| {
+            [1_u16, 0x0b].iter().try_for_each(|word| writer.value(word))?;
+            writer.value(&SIGN)?;
+            [0_u16, 0x10, 0x14, 0x0b, 1024, 0, 0].iter().try_for_each(|word| writer.value(word))?;
+            writer.sized_bytes(&keys[0].bytes("n"))
+        });
+        let load = parameters(|writer| {
+            writer.sized(|inner| {
+                [1_u16, 0, 0].iter().try_for_each(|word| inner.value(word))?;
+                inner.sized_bytes(&keys[0].bytes("p"))
+            })?;
+            writer.sized_bytes(&public)?;
+            writer.value(&NULL)
+        });
+        machine.command(0x167, &load).unwrap();
+        let signatures = records(include_str!("../../crypto/vectors/rsassa.txt"));
+        let known = signatures
+            .iter()
+            .find(|known| known.number("key") == 0 && known.text("hash") == "000b");
+        let sign = parameters(|writer| {
+            writer.sized_bytes(&known.unwrap().bytes("digest"))?;
+            writer.value(&0x10_u16)?;
+            writer.value(&0x8024_u16)?;
+            writer.value(&NULL)?;
+            writer.value(&0_u16)
+        });
+        let signed = machine.authorised(0x15d, &[0x8000_0000], &sign).unwrap();
+        assert_eq!(signed[..6], [0, 0x14, 0, 0x0b, 0, 128]);
+        assert_eq!(signed[6..], known.unwrap().bytes("signature"));
     }
 }

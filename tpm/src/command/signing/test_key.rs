@@ -40,9 +40,9 @@ pub(in crate::command) fn ecc_below(
     primary(machine, hierarchy, &words)
 }
 
-/// An RSA key of 1024 bits, which is quickly made.
+/// An RSA key of 2048 bits.
 pub(in crate::command) fn rsa(machine: &mut Machine, uses: u16, scheme: &[u16]) -> u32 {
-    let words = [&[1, 0x0b, uses, ORDINARY, 0, 0x10], scheme, &[1024, 0, 0, 0]];
+    let words = [&[1, 0x0b, uses, ORDINARY, 0, 0x10], scheme, &[2048, 0, 0, 0]];
     primary(machine, OWNER, &words)
 }
 

@@ -4,4 +4,5 @@
 pub mod get_test_result;
 pub mod incremental_self_test;
 mod known_answer;
+mod known_key_answer;
 pub mod self_test;

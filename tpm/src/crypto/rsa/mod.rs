@@ -15,6 +15,8 @@ mod private;
 mod pss;
 mod rsaes;
 mod rsassa;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use key::{RsaNumber, RsaPublicKey, check_exponent};
 pub use oaep::{oaep_decrypt, oaep_encrypt};

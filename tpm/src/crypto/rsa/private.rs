@@ -244,6 +244,7 @@ pub(super) mod tests {
     use super::*;
     use crate::crypto::drbg::CtrDrbg;
     use crate::crypto::rsa::Portable;
+    use crate::crypto::rsa::testing::Faulty;
     use crate::crypto::vectors::{Record, records};
 
     fn key_records() -> Vec<Record> {
@@ -284,36 +285,10 @@ pub(super) mod tests {
 
     #[test]
     fn a_fault_does_not_leave() {
-        /// Multiplies correctly but for one half of the theorem.
-        struct Faulty(u64);
-        impl ModularPower for Faulty {
-            fn secret(
-                &self,
-                base: &[u64],
-                exponent: &[u64],
-                modulus: &[u64],
-                result: &mut [u64],
-            ) -> Result<(), CryptoError> {
-                Portable.secret(base, exponent, modulus, result)?;
-                if modulus[0] == self.0 {
-                    result[0] ^= 1;
-                }
-                Ok(())
-            }
-            fn public(
-                &self,
-                base: &[u64],
-                exponent: u32,
-                modulus: &[u64],
-                result: &mut [u64],
-            ) -> Result<(), CryptoError> {
-                Portable.public(base, exponent, modulus, result)
-            }
-        }
         let mut drbg = CtrDrbg::from_seed(&[1; 48]);
         let mut key = key(0);
-        let low = u64::from_be_bytes(*key.prime().last_chunk().unwrap());
-        let result = key.apply(&Faulty(low), &mut drbg, &[5; 100]);
+        let faulty = Faulty::at(key.prime());
+        let result = key.apply(&faulty, &mut drbg, &[5; 100]);
         assert_eq!(result.err(), Some(CryptoError::Fault));
         assert!(key.apply(&Faulty(0), &mut drbg, &[5; 100]).is_ok());
     }

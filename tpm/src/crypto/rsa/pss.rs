@@ -119,8 +119,8 @@ mod tests {
     use super::*;
     use crate::crypto::drbg::CtrDrbg;
     use crate::crypto::rsa::Portable;
-    use crate::crypto::rsa::private::tests::{keys, public_key};
-    use crate::crypto::vectors::records;
+    use crate::crypto::rsa::private::tests::keys;
+    use crate::crypto::rsa::testing::{check_nist_signatures, check_signatures};
 
     #[test]
     fn every_changed_byte_of_an_encoding_is_noticed() {
@@ -159,25 +159,11 @@ mod tests {
 
     #[test]
     fn nist_vectors() {
-        for record in records(include_str!("../vectors/nist_pss.txt")) {
-            let id = u16::from_str_radix(record.text("hash"), 16).unwrap();
-            let algorithm = HashAlgorithm::from_id(id).unwrap();
-            let exponent = u32::try_from(record.number("exponent")).unwrap();
-            let key = RsaPublicKey::new(&record.bytes("n"), exponent).unwrap();
-            let (digest, signature) = (record.bytes("digest"), record.bytes("signature"));
-            let result = pss_verify(&key, &Portable, algorithm, &digest, &signature);
-            assert_eq!(result.is_ok(), record.text("valid") == "yes");
-        }
+        check_nist_signatures(include_str!("../vectors/nist_pss.txt"), pss_verify);
     }
 
     #[test]
     fn vectors() {
-        for record in records(include_str!("../vectors/pss.txt")) {
-            let id = u16::from_str_radix(record.text("hash"), 16).unwrap();
-            let algorithm = HashAlgorithm::from_id(id).unwrap();
-            let key = public_key(record.number("key"));
-            let (digest, signature) = (record.bytes("digest"), record.bytes("signature"));
-            pss_verify(&key, &Portable, algorithm, &digest, &signature).unwrap();
-        }
+        check_signatures(include_str!("../vectors/pss.txt"), pss_verify);
     }
 }
