@@ -19,6 +19,9 @@ mod command {
     pub(super) const SHUTDOWN: u32 = 0x03;
     pub(super) const GET_ESTABLISHED: u32 = 0x04;
     pub(super) const SET_LOCALITY: u32 = 0x05;
+    pub(super) const HASH_START: u32 = 0x06;
+    pub(super) const HASH_DATA: u32 = 0x07;
+    pub(super) const HASH_END: u32 = 0x08;
     pub(super) const CANCEL: u32 = 0x09;
     pub(super) const RESET_ESTABLISHED: u32 = 0x0b;
     pub(super) const STOP: u32 = 0x0e;
@@ -26,16 +29,22 @@ mod command {
     pub(super) const SET_BUFFER_SIZE: u32 = 0x11;
 }
 
-/// What GET_CAPABILITY tells: init, shutdown, established flag, locality, cancel, reset of the
-/// flag, stop, data descriptor, buffer size.
+/// What GET_CAPABILITY tells: init, shutdown, established flag, locality, measurements, cancel,
+/// reset of the flag, stop, data descriptor, buffer size.
 const CAPABILITIES: u64 =
-    1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 12 | 1 << 13;
+    1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 12 | 1 << 13;
 const SUCCESS: u32 = 0;
 /// TPM_FAIL of TPM 1.2, which is what swtpm says.
 const REFUSED: u32 = 9;
 const BUFFER_SIZE: u32 = 4096;
 const BUFFER_SIZE_MIN: u32 = 1024;
 const LOCALITY_LAST: u8 = 4;
+/// Octets of a measurement that are taken at once.
+const HASH_DATA_SIZE_LIMIT: usize = 1 << 20;
+
+const fn outcome(is_done: bool) -> u32 {
+    if is_done { SUCCESS } else { REFUSED }
+}
 
 /// Serves one connection.
 pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
@@ -60,8 +69,9 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
                 std::process::exit(0);
             }
             command::GET_ESTABLISHED => {
-                // The flag tells of a dynamic launch, and there was none; three octets pad it.
-                answer(&mut stream, &[SUCCESS, 0])?;
+                // The flag tells of a dynamic launch; three octets pad it.
+                let flag = u32::from(host.machine().is_established) << 24;
+                answer(&mut stream, &[SUCCESS, flag])?;
             }
             command::SET_LOCALITY => {
                 let locality = stream.next_u8()?;
@@ -69,11 +79,26 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
                 if is_known {
                     host.machine().locality = locality;
                 }
-                answer(&mut stream, &[if is_known { SUCCESS } else { REFUSED }])?;
+                answer(&mut stream, &[outcome(is_known)])?;
+            }
+            command::HASH_START => {
+                let is_done = host.machine().hash_start();
+                answer(&mut stream, &[outcome(is_done)])?;
+            }
+            command::HASH_DATA => {
+                let length = stream.next_u32()?;
+                let data = stream.next_bytes(length, HASH_DATA_SIZE_LIMIT)?;
+                let is_done = host.machine().hash_data(&data);
+                answer(&mut stream, &[outcome(is_done)])?;
+            }
+            command::HASH_END => {
+                let is_done = host.machine().hash_end();
+                answer(&mut stream, &[outcome(is_done)])?;
             }
             command::CANCEL => answer(&mut stream, &[SUCCESS])?,
             command::RESET_ESTABLISHED => {
                 let _locality = stream.next_u8()?;
+                host.machine().is_established = false;
                 answer(&mut stream, &[SUCCESS])?;
             }
             command::SET_DATA_DESCRIPTOR => {

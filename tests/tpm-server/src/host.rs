@@ -31,6 +31,8 @@ pub(crate) struct Machine {
     is_on: bool,
     /// The locality of raw frames, which do not carry one.
     pub(crate) locality: u8,
+    /// Whether there was a dynamic launch since somebody said that it is known.
+    pub(crate) is_established: bool,
 }
 
 struct HostPlatform {
@@ -38,6 +40,8 @@ struct HostPlatform {
     storage: FileStorage,
     keys: Search,
     physical_presence: bool,
+    /// Whether the TPM may write its storage.
+    is_nv_on: bool,
 }
 
 impl Host {
@@ -48,10 +52,20 @@ impl Host {
         let mut seed = [0; SEED_SIZE];
         read_entropy(&mut seed).map_err(|problem| format!("no entropy: {problem}"))?;
         let keys = Search::new(CtrDrbg::from_seed(&seed));
-        let platform =
-            HostPlatform { started: Instant::now(), storage, keys, physical_presence: false };
-        let mut machine =
-            Machine { tpm: Box::new(Tpm::new()), platform, is_on: false, locality: 0 };
+        let platform = HostPlatform {
+            started: Instant::now(),
+            storage,
+            keys,
+            physical_presence: false,
+            is_nv_on: true,
+        };
+        let mut machine = Machine {
+            tpm: Box::new(Tpm::new()),
+            platform,
+            is_on: false,
+            locality: 0,
+            is_established: false,
+        };
         machine.power_on();
         Ok(Self { inner: Mutex::new(machine) })
     }
@@ -82,6 +96,27 @@ impl Machine {
         self.platform.physical_presence = is_present;
     }
 
+    /// Makes storage writable or not.
+    pub(crate) const fn set_nv(&mut self, is_on: bool) {
+        self.platform.is_nv_on = is_on;
+    }
+
+    /// Begins a measurement by hardware; whether the TPM works.
+    pub(crate) fn hash_start(&mut self) -> bool {
+        self.is_established = true;
+        self.is_on && self.tpm.hash_start(&mut self.platform).is_ok()
+    }
+
+    /// Goes on with a measurement; whether the TPM works.
+    pub(crate) fn hash_data(&mut self, data: &[u8]) -> bool {
+        self.is_on && self.tpm.hash_data(&mut self.platform, data).is_ok()
+    }
+
+    /// Ends a measurement; whether the TPM works.
+    pub(crate) fn hash_end(&mut self) -> bool {
+        self.is_on && self.tpm.hash_end(&mut self.platform).is_ok()
+    }
+
     /// Executes a command; a TPM without power says nothing.
     pub(crate) fn execute(&mut self, locality: u8, command: &[u8]) -> Vec<u8> {
         if !self.is_on {
@@ -109,6 +144,10 @@ impl Platform for HostPlatform {
 
     fn storage(&mut self) -> &mut dyn Storage {
         &mut self.storage
+    }
+
+    fn is_storage_writable(&mut self) -> bool {
+        self.is_nv_on
     }
 
     fn keys(&mut self) -> &mut dyn Keys {

@@ -13,6 +13,9 @@ mod request {
     pub(super) const POWER_OFF: u32 = 2;
     pub(super) const PHYSICAL_PRESENCE_ON: u32 = 3;
     pub(super) const PHYSICAL_PRESENCE_OFF: u32 = 4;
+    pub(super) const HASH_START: u32 = 5;
+    pub(super) const HASH_DATA: u32 = 6;
+    pub(super) const HASH_END: u32 = 7;
     pub(super) const SEND_COMMAND: u32 = 8;
     pub(super) const CANCEL_ON: u32 = 9;
     pub(super) const CANCEL_OFF: u32 = 10;
@@ -30,6 +33,9 @@ const ENDPOINT: u32 = 0x0000_0003;
 /// Octets of the longest command that is read at all; the TPM refuses what is longer than it takes.
 const COMMAND_SIZE_LIMIT: usize = 1 << 16;
 
+/// Octets of a measurement that are taken at once.
+const HASH_DATA_SIZE_LIMIT: usize = 1 << 20;
+
 /// Serves a connection to the command port.
 pub(crate) fn serve_commands(host: &Host, mut stream: Stream) -> io::Result<()> {
     loop {
@@ -42,6 +48,21 @@ pub(crate) fn serve_commands(host: &Host, mut stream: Stream) -> io::Result<()> 
                 let length = u32::try_from(response.len()).map_err(io::Error::other)?;
                 let answer = [&length.to_be_bytes()[..], &response, &[0; 4]].concat();
                 stream.write_all(&answer)?;
+            }
+            // These have no outcome: what fails here, the next command will say.
+            request::HASH_START => {
+                host.machine().hash_start();
+                stream.write_all(&[0; 4])?;
+            }
+            request::HASH_DATA => {
+                let length = stream.next_u32()?;
+                let data = stream.next_bytes(length, HASH_DATA_SIZE_LIMIT)?;
+                host.machine().hash_data(&data);
+                stream.write_all(&[0; 4])?;
+            }
+            request::HASH_END => {
+                host.machine().hash_end();
+                stream.write_all(&[0; 4])?;
             }
             request::REMOTE_HANDSHAKE => {
                 let _client_version = stream.next_u32()?;
@@ -68,8 +89,10 @@ pub(crate) fn serve_platform(host: &Host, mut stream: Stream) -> io::Result<()> 
             }
             request::PHYSICAL_PRESENCE_ON => host.machine().set_physical_presence(true),
             request::PHYSICAL_PRESENCE_OFF => host.machine().set_physical_presence(false),
-            // NV is always there, and no command lasts long enough to be cancelled.
-            request::NV_ON | request::NV_OFF | request::CANCEL_ON | request::CANCEL_OFF => {}
+            request::NV_ON => host.machine().set_nv(true),
+            request::NV_OFF => host.machine().set_nv(false),
+            // No command lasts long enough to be cancelled.
+            request::CANCEL_ON | request::CANCEL_OFF => {}
             request::SESSION_END => return Ok(()),
             request::STOP => std::process::exit(0),
             other => return Err(unknown(other)),

@@ -6,6 +6,8 @@
 //! `cargo test -p tpm-server --test peer -- --ignored`.
 
 mod client;
+mod nv;
+mod x509;
 
 use client::{Fields, Octets, Tpm};
 use tpm::crypto::hash::HashAlgorithm;
