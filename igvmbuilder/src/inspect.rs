@@ -8,7 +8,10 @@ use igvm_defs::IGVM_VHS_PARAMETER;
 use snp_abi::{PAGE_SIZE_U64, config::LaunchConfigPage};
 use zerocopy::FromBytes;
 
-use crate::{digest, file};
+use crate::{
+    digest, file,
+    id_block::{self, IdBlockError},
+};
 
 /// One line of the table: a run of pages, or a single directive.
 struct Row {
@@ -42,6 +45,11 @@ fn write_all(out: &mut fmt::Formatter<'_>, igvm: &IgvmFile) -> fmt::Result {
     match digest::measure(igvm.directives()) {
         Ok(digest) => writeln!(out, "digest    {}", hex::encode(digest))?,
         Err(error) => writeln!(out, "digest    none: {error}")?,
+    }
+    match id_block::verify(igvm) {
+        Ok(verified) => write!(out, "\nID block, signature good\n{verified}")?,
+        Err(IdBlockError::None) => writeln!(out, "ID block  none")?,
+        Err(error) => writeln!(out, "ID block  BAD: {error}")?,
     }
     writeln!(out, "\n{:<18} {:<18} {:>6}  {:<16} detail", "from", "to", "pages", "directive")?;
     for row in rows(igvm.directives()) {

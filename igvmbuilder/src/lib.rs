@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Builds, inspects and measures the IGVM file that an SNP host boots Macadamia-SVSM from.
+//! Builds, signs, inspects and measures the IGVM file that an SNP host boots Macadamia-SVSM from.
 //!
 //! An IGVM file is a list of directives that the host carries out in order: load this page, put
 //! the memory map there, start the vCPU in this state. The firmware measures what is loaded, so the
@@ -11,8 +11,10 @@
 pub mod build;
 pub mod digest;
 pub mod file;
+pub mod id_block;
 pub mod image;
 pub mod inspect;
+pub mod key;
 pub mod options;
 
 /// The bit by which directives say that they are for SNP; the files have no other platform.

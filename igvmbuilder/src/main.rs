@@ -4,7 +4,9 @@
 
 use std::{
     error::Error,
-    fs,
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -12,9 +14,13 @@ use std::{
 use igvmbuilder::{
     build::{self, Input},
     digest, file,
+    id_block::{self, Signer},
     inspect::Description,
-    options::{self, BuildOptions, Command, HELP, Text},
+    key::{self, PrivateKey},
+    options::{self, BuildOptions, Command, HELP, IdentityOptions, Text},
 };
+use snp_abi::launch::Digest;
+use zeroize::Zeroizing;
 
 fn main() -> ExitCode {
     let command = match options::parse(std::env::args().skip(1)) {
@@ -37,6 +43,13 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Help => print!("{HELP}"),
         Command::Build(options) => run_build(options)?,
+        Command::Keygen { output } => run_keygen(&output)?,
+        Command::Sign { file: path, output, identity } => {
+            write(&output, &signed(&read(&path)?, &identity)?)?;
+        }
+        Command::Verify { file: path, id_key_digest, author_key_digest } => {
+            run_verify(&path, id_key_digest, author_key_digest)?;
+        }
         Command::Inspect(path) => print!("{}", Description(&file::read(&read(&path)?)?)),
         Command::Measure { file: path, json } => run_measure(&path, json)?,
     }
@@ -59,9 +72,56 @@ fn run_build(options: BuildOptions) -> Result<(), Box<dyn Error>> {
         console: options.console,
         flags: options.flags,
     };
-    let bytes = build::build(&input)?;
-    fs::write(&options.output, bytes)
-        .map_err(|error| format!("{}: {error}", options.output.display()))?;
+    let unsigned = build::build(&input)?;
+    let bytes = match &options.identity {
+        Some(identity) => signed(&unsigned, identity)?,
+        None => unsigned,
+    };
+    write(&options.output, &bytes)?;
+    Ok(())
+}
+
+/// The file with an ID block.
+fn signed(bytes: &[u8], options: &IdentityOptions) -> Result<Vec<u8>, Box<dyn Error>> {
+    let signer = Signer {
+        id_key: read_key(&options.id_key)?,
+        author_key: options.author_key.as_deref().map(read_key).transpose()?,
+    };
+    Ok(id_block::sign(&file::read(bytes)?, &options.identity, &signer)?)
+}
+
+fn read_key(path: &Path) -> Result<PrivateKey, String> {
+    let complain = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| complain(&error))?);
+    PrivateKey::from_pem(&text).map_err(|error| complain(&error))
+}
+
+/// Makes a key. A file that is there stays: it may be the only copy of a key.
+fn run_keygen(output: &Path) -> Result<(), Box<dyn Error>> {
+    let key = PrivateKey::generate(&mut File::open("/dev/urandom")?)?;
+    let text = key.to_pem()?;
+    let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(output);
+    options
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| format!("{}: {error}", output.display()))?;
+    println!("{}", hex::encode(key::digest(&key.public_key())));
+    Ok(())
+}
+
+fn run_verify(
+    path: &Path,
+    id_key_digest: Option<Digest>,
+    author_key_digest: Option<Digest>,
+) -> Result<(), Box<dyn Error>> {
+    let verified = id_block::verify(&file::read(&read(path)?)?)?;
+    if id_key_digest.is_some_and(|expected| expected != verified.id_key_digest) {
+        return Err(format!("the ID key is {}", hex::encode(verified.id_key_digest)).into());
+    }
+    if author_key_digest.is_some() && author_key_digest != verified.author_key_digest {
+        let found = verified.author_key_digest.map_or("missing".into(), hex::encode);
+        return Err(format!("the author key is {found}").into());
+    }
+    print!("{verified}");
     Ok(())
 }
 
@@ -75,6 +135,10 @@ fn run_measure(path: &Path, json: bool) -> Result<(), Box<dyn Error>> {
         println!("{digest}");
     }
     Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line of `igvmbuilder`.
 
+mod given;
+
 use std::{fmt, path::PathBuf};
 
 use snp_abi::{
     config::{Console, DEFAULT_CONSOLE_PORT, LaunchFlags},
-    launch::GuestPolicy,
+    launch::{Digest, GuestPolicy},
 };
+
+use crate::id_block::Identity;
+use given::{Given, Known};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-igvmbuilder - builds, inspects and measures IGVM files for Macadamia-SVSM
+igvmbuilder - builds, signs, inspects and measures IGVM files for Macadamia-SVSM
 
 igvmbuilder build --image SVSM --output FILE [options]
     --image FILE          the SVSM, an ELF64 executable
@@ -25,6 +30,18 @@ igvmbuilder build --image SVSM --output FILE [options]
     --allow-unmeasured-payload
                           payload files without a measured digest may be used
     --verbose             the SVSM logs at debug level
+  and, for a file with a signed ID block:
+    --id-key FILE         the private key that signs it: P-384, PEM
+    --author-key FILE     a private key that signs the ID key
+    --family-id HEX       16 bytes (default: zeros)
+    --image-id HEX        16 bytes (default: zeros)
+    --svn NUMBER          security version of the guest (default 0)
+igvmbuilder keygen --output FILE
+                          makes a P-384 key, PKCS#8 in PEM, and prints its digest
+igvmbuilder sign FILE --output FILE --id-key FILE [the options of an ID block]
+                          gives a file a new ID block
+igvmbuilder verify FILE [--id-key-digest HEX] [--author-key-digest HEX]
+                          checks the ID block, and who signed it
 igvmbuilder inspect FILE  prints what is in the file
 igvmbuilder measure FILE [--json]
                           prints the launch digest
@@ -36,6 +53,29 @@ igvmbuilder --help        prints this
 pub enum Command {
     /// Build a file.
     Build(BuildOptions),
+    /// Make a key.
+    Keygen {
+        /// Where it goes.
+        output: PathBuf,
+    },
+    /// Give a file an ID block.
+    Sign {
+        /// The file.
+        file: PathBuf,
+        /// Where the signed one goes.
+        output: PathBuf,
+        /// Who says what.
+        identity: IdentityOptions,
+    },
+    /// Check a file's ID block.
+    Verify {
+        /// The file.
+        file: PathBuf,
+        /// The digest that the ID key must have.
+        id_key_digest: Option<Digest>,
+        /// The digest that the author key must have.
+        author_key_digest: Option<Digest>,
+    },
     /// Print what is in a file.
     Inspect(PathBuf),
     /// Print a file's launch digest.
@@ -79,6 +119,19 @@ pub struct BuildOptions {
     pub console: Console,
     /// Options for the SVSM.
     pub flags: LaunchFlags,
+    /// The ID block.
+    pub identity: Option<IdentityOptions>,
+}
+
+/// Options of an ID block.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IdentityOptions {
+    /// The key that signs the block.
+    pub id_key: PathBuf,
+    /// The key that signs that key.
+    pub author_key: Option<PathBuf>,
+    /// What is said.
+    pub identity: Identity,
 }
 
 /// What is wrong with the arguments.
@@ -96,6 +149,10 @@ pub enum OptionsError {
     Missing(&'static str),
     /// Not a number, or too large.
     Number(String),
+    /// Not so many bytes in hexadecimal digits.
+    Bytes(String, usize),
+    /// An option about the ID block, and no key to sign one with.
+    NoIdKey(&'static str),
     /// `--console-port` and `--no-console` exclude each other.
     TwoConsoles,
 }
@@ -103,12 +160,16 @@ pub enum OptionsError {
 impl fmt::Display for OptionsError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCommand => write!(formatter, "no command given: build, inspect or measure"),
+            Self::NoCommand => write!(formatter, "no command given"),
             Self::Unknown(argument) => write!(formatter, "unknown argument {argument:?}"),
             Self::Twice(option) => write!(formatter, "{option} is given twice"),
             Self::NoValue(option) => write!(formatter, "{option} needs a value"),
             Self::Missing(what) => write!(formatter, "{what} is missing"),
             Self::Number(text) => write!(formatter, "{text:?} isn't a number that fits"),
+            Self::Bytes(text, count) => {
+                write!(formatter, "{text:?} isn't {count} bytes in hexadecimal digits")
+            }
+            Self::NoIdKey(option) => write!(formatter, "{option} needs --id-key"),
             Self::TwoConsoles => {
                 write!(formatter, "--console-port and --no-console exclude each other")
             }
@@ -131,87 +192,97 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Opt
     }
     match command.as_str() {
         "build" => parse_build(rest).map(Command::Build),
-        "inspect" => parse_file(rest, false).map(|(file, _)| Command::Inspect(file)),
-        "measure" => parse_file(rest, true).map(|(file, json)| Command::Measure { file, json }),
+        "keygen" => parse_keygen(rest),
+        "sign" => parse_sign(rest),
+        "verify" => parse_verify(rest),
+        "inspect" => parse_inspect(rest),
+        "measure" => parse_measure(rest),
         _ => Err(OptionsError::Unknown(command)),
     }
 }
 
-fn parse_file(arguments: Vec<String>, json_allowed: bool) -> Result<(PathBuf, bool), OptionsError> {
-    let (mut file, mut json) = (None, false);
-    for argument in arguments {
-        if argument == "--json" && json_allowed {
-            json = true;
-        } else if argument.starts_with('-') || file.is_some() {
-            return Err(OptionsError::Unknown(argument));
-        } else {
-            file = Some(PathBuf::from(argument));
-        }
-    }
-    Ok((file.ok_or(OptionsError::Missing("the file"))?, json))
+fn parse_keygen(arguments: Vec<String>) -> Result<Command, OptionsError> {
+    let known = Known { values: &["--output"], switches: &[], files: 0 };
+    let mut given = Given::read(arguments, &known)?;
+    Ok(Command::Keygen { output: given.need("--output")?.into() })
 }
 
-/// The options of `build` as they were given.
-#[derive(Default)]
-struct Given {
-    values: Vec<(String, String)>,
-    switches: Vec<String>,
+fn parse_sign(arguments: Vec<String>) -> Result<Command, OptionsError> {
+    let known = Known {
+        values: &["--output", "--id-key", "--author-key", "--family-id", "--image-id", "--svn"],
+        switches: &[],
+        files: 1,
+    };
+    let mut given = Given::read(arguments, &known)?;
+    let identity = parse_identity(&mut given)?.ok_or(OptionsError::Missing("--id-key"))?;
+    let output = given.need("--output")?.into();
+    let [file] = given.files()?;
+    Ok(Command::Sign { file, output, identity })
 }
 
-const VALUES: [&str; 8] = [
-    "--image",
-    "--output",
-    "--kernel",
-    "--initrd",
-    "--cmdline",
-    "--arguments",
-    "--policy",
-    "--console-port",
-];
-const SWITCHES: [&str; 3] = ["--no-console", "--allow-unmeasured-payload", "--verbose"];
-
-impl Given {
-    fn read(arguments: Vec<String>) -> Result<Self, OptionsError> {
-        let mut given = Self::default();
-        let mut arguments = arguments.into_iter();
-        while let Some(option) = arguments.next() {
-            let seen = given.switches.contains(&option)
-                || given.values.iter().any(|(name, _)| *name == option);
-            if seen {
-                return Err(OptionsError::Twice(option));
-            }
-            if SWITCHES.contains(&option.as_str()) {
-                given.switches.push(option);
-            } else if VALUES.contains(&option.as_str()) {
-                let value =
-                    arguments.next().ok_or_else(|| OptionsError::NoValue(option.clone()))?;
-                given.values.push((option, value));
-            } else {
-                return Err(OptionsError::Unknown(option));
-            }
-        }
-        Ok(given)
-    }
-
-    fn take(&mut self, option: &str) -> Option<String> {
-        let index = self.values.iter().position(|(name, _)| name == option)?;
-        Some(self.values.swap_remove(index).1)
-    }
-
-    fn has(&self, switch: &str) -> bool {
-        self.switches.iter().any(|name| name == switch)
-    }
-
-    fn flags(&self) -> LaunchFlags {
-        let mut flags = LaunchFlags::empty();
-        flags.set(LaunchFlags::ALLOW_UNMEASURED_PAYLOAD, self.has("--allow-unmeasured-payload"));
-        flags.set(LaunchFlags::VERBOSE, self.has("--verbose"));
-        flags
-    }
+fn parse_verify(arguments: Vec<String>) -> Result<Command, OptionsError> {
+    let known =
+        Known { values: &["--id-key-digest", "--author-key-digest"], switches: &[], files: 1 };
+    let mut given = Given::read(arguments, &known)?;
+    let mut digest = |option| given.take(option).map(|text| hexadecimal(&text)).transpose();
+    let (id_key_digest, author_key_digest) =
+        (digest("--id-key-digest")?, digest("--author-key-digest")?);
+    let [file] = given.files()?;
+    Ok(Command::Verify { file, id_key_digest, author_key_digest })
 }
+
+fn parse_inspect(arguments: Vec<String>) -> Result<Command, OptionsError> {
+    let given = Given::read(arguments, &Known { values: &[], switches: &[], files: 1 })?;
+    given.files().map(|[file]| Command::Inspect(file))
+}
+
+fn parse_measure(arguments: Vec<String>) -> Result<Command, OptionsError> {
+    let given = Given::read(arguments, &Known { values: &[], switches: &["--json"], files: 1 })?;
+    let json = given.has("--json");
+    given.files().map(|[file]| Command::Measure { file, json })
+}
+
+/// What an ID block is made from; `None` when the options don't mention one.
+fn parse_identity(given: &mut Given) -> Result<Option<IdentityOptions>, OptionsError> {
+    let Some(id_key) = given.take("--id-key") else {
+        const OTHERS: [&str; 4] = ["--author-key", "--family-id", "--image-id", "--svn"];
+        return given.any_of(&OTHERS).map_or(Ok(None), |option| Err(OptionsError::NoIdKey(option)));
+    };
+    let mut id = |option| given.take(option).map_or(Ok([0; 16]), |text| hexadecimal(&text));
+    let (family_id, image_id) = (id("--family-id")?, id("--image-id")?);
+    let guest_svn = match given.take("--svn") {
+        Some(text) => u32::try_from(number(&text)?).map_err(|_| OptionsError::Number(text))?,
+        None => 0,
+    };
+    Ok(Some(IdentityOptions {
+        id_key: id_key.into(),
+        author_key: given.take("--author-key").map(PathBuf::from),
+        identity: Identity { family_id, image_id, guest_svn },
+    }))
+}
+
+const BUILD: Known = Known {
+    values: &[
+        "--image",
+        "--output",
+        "--kernel",
+        "--initrd",
+        "--cmdline",
+        "--arguments",
+        "--policy",
+        "--console-port",
+        "--id-key",
+        "--author-key",
+        "--family-id",
+        "--image-id",
+        "--svn",
+    ],
+    switches: &["--no-console", "--allow-unmeasured-payload", "--verbose"],
+    files: 0,
+};
 
 fn parse_build(arguments: Vec<String>) -> Result<BuildOptions, OptionsError> {
-    let mut given = Given::read(arguments)?;
+    let mut given = Given::read(arguments, &BUILD)?;
     let console = match (given.take("--console-port"), given.has("--no-console")) {
         (Some(_), true) => return Err(OptionsError::TwoConsoles),
         (None, true) => Console::None,
@@ -229,16 +300,31 @@ fn parse_build(arguments: Vec<String>) -> Result<BuildOptions, OptionsError> {
         None => Text::Inline(text),
     });
     Ok(BuildOptions {
-        image: given.take("--image").ok_or(OptionsError::Missing("--image"))?.into(),
-        output: given.take("--output").ok_or(OptionsError::Missing("--output"))?.into(),
+        image: given.need("--image")?.into(),
+        output: given.need("--output")?.into(),
         kernel: given.take("--kernel").map(PathBuf::from),
         initrd: given.take("--initrd").map(PathBuf::from),
         cmdline,
         arguments: given.take("--arguments").unwrap_or_default(),
         policy,
         console,
-        flags: given.flags(),
+        flags: flags(&given),
+        identity: parse_identity(&mut given)?,
     })
+}
+
+fn flags(given: &Given) -> LaunchFlags {
+    let mut flags = LaunchFlags::empty();
+    flags.set(LaunchFlags::ALLOW_UNMEASURED_PAYLOAD, given.has("--allow-unmeasured-payload"));
+    flags.set(LaunchFlags::VERBOSE, given.has("--verbose"));
+    flags
+}
+
+fn hexadecimal<const SIZE: usize>(text: &str) -> Result<[u8; SIZE], OptionsError> {
+    let mut bytes = [0; SIZE];
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|_| OptionsError::Bytes(text.to_owned(), SIZE))?;
+    Ok(bytes)
 }
 
 fn number(text: &str) -> Result<u64, OptionsError> {
@@ -259,7 +345,9 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_named() {
-        use OptionsError::{Missing, NoCommand, NoValue, Number, Twice, TwoConsoles, Unknown};
+        use OptionsError::{
+            Bytes, Missing, NoCommand, NoIdKey, NoValue, Number, Twice, TwoConsoles, Unknown,
+        };
         for (line, error) in [
             ("", NoCommand),
             ("bild", Unknown("bild".into())),
@@ -272,6 +360,13 @@ mod tests {
             ("build --image a --output b --policy x", Number("x".into())),
             ("build --console-port 65536", Number("65536".into())),
             ("build --console-port 1 --no-console", TwoConsoles),
+            ("build --image a --output b --svn 1", NoIdKey("--svn")),
+            ("build --image a --output b --id-key k --svn 4294967296", Number("4294967296".into())),
+            ("build --image a --output b --id-key k --image-id 00", Bytes("00".into(), 16)),
+            ("keygen", Missing("--output")),
+            ("sign a --output b", Missing("--id-key")),
+            ("sign --output b --id-key k", Missing("the file")),
+            ("verify a --id-key-digest zz", Bytes("zz".into(), 48)),
             ("inspect", Missing("the file")),
             ("inspect a b", Unknown("b".into())),
             ("inspect a --json", Unknown("--json".into())),
@@ -290,6 +385,19 @@ mod tests {
         assert_eq!(options.console, Console::Debug(0xe9));
         assert_eq!(options.cmdline, Some(Text::File("c".into())));
         assert_eq!(options.flags, LaunchFlags::empty());
+    }
+
+    #[test]
+    fn an_identity_is_made_of_what_was_given() {
+        let line = "sign a --output b --id-key k --author-key l --svn 0x10 \
+                    --family-id 0102030405060708090a0b0c0d0e0f10";
+        let Ok(Command::Sign { file, output, identity }) = parsed(line) else {
+            panic!("these options are complete");
+        };
+        assert_eq!((file, output), ("a".into(), "b".into()));
+        assert_eq!((identity.id_key, identity.author_key), ("k".into(), Some("l".into())));
+        let Identity { family_id, image_id, guest_svn } = identity.identity;
+        assert_eq!((family_id[0], family_id[15], image_id, guest_svn), (1, 16, [0; 16], 16));
     }
 
     #[test]

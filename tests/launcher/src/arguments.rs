@@ -14,6 +14,10 @@ usage: launcher shell [OPTION…]                 boot, with the guest's shell o
   --kernel FILE          a kernel instead of the guest kit's
   --initrd FILE          an initramfs instead of the guest kit's
   --cmdline TEXT         the kernel's command line
+  --policy HEX           the guest policy
+  --id-key FILE          a private key for the ID block instead of the test key
+  --svn NUMBER           the guest's security version in the ID block (default 1)
+  --no-id-block          no ID block
   --log FILE             the boot log (default: a new file in build/log)
   --machine SWITCH       a switch of the emulator, as trace or counters (may be repeated)
   --svsm-feature NAME    a cargo feature of the SVSM (may be repeated)
@@ -65,6 +69,16 @@ impl Arguments {
                 "--kernel" => options.kernel = Some(PathBuf::from(value()?)),
                 "--initrd" => options.initrd = Some(PathBuf::from(value()?)),
                 "--cmdline" => options.command_line = value()?,
+                "--policy" => options.policy = Some(policy(&value()?)?),
+                "--id-key" => {
+                    let id_key = PathBuf::from(value()?);
+                    options.id_block.get_or_insert_default().id_key = Some(id_key);
+                }
+                "--svn" => {
+                    let guest_svn = number(&option, &value()?)?;
+                    options.id_block.get_or_insert_default().guest_svn = guest_svn;
+                }
+                "--no-id-block" => options.id_block = None,
                 "--log" => options.log = Some(PathBuf::from(value()?)),
                 "--machine" => options.machine_switches.push(value()?),
                 "--svsm-feature" => options.svsm_features.push(value()?),
@@ -83,6 +97,12 @@ impl Arguments {
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
     value.parse().map_err(|_| format!("{name} is not a number in its range: {value}"))
+}
+
+/// Policies are bit fields: hexadecimal, with or without `0x`.
+fn policy(value: &str) -> Result<u64, String> {
+    u64::from_str_radix(value.trim_start_matches("0x"), 16)
+        .map_err(|_| format!("--policy is not a hexadecimal number: {value}"))
 }
 
 #[cfg(test)]
@@ -104,10 +124,23 @@ mod tests {
             ("boots many 1", "many"),
             ("boots 3 1,x", "x"),
             ("command", "needs a value"),
+            ("shell --svn -1", "-1"),
+            ("shell --policy debug", "debug"),
         ] {
             let complaint = parse(text).expect_err(text);
             assert!(complaint.contains(named), "{text}: {complaint}");
         }
+    }
+
+    #[test]
+    fn a_guest_is_signed_unless_it_must_not_be() {
+        let parsed = |text| parse(text).expect("good arguments").options;
+        assert_eq!(parsed("shell").id_block, Some(launcher::IdBlock::default()));
+        assert_eq!(parsed("shell --no-id-block").id_block, None);
+        let signed = parsed("shell --svn 7 --id-key k --policy 0xb0000");
+        let id_block = signed.id_block.expect("an ID block");
+        assert_eq!((id_block.id_key, id_block.guest_svn), (Some("k".into()), 7));
+        assert_eq!(signed.policy, Some(0xb_0000));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 mod agent;
 mod failure;
 mod guest;
+mod identity;
 mod images;
 mod log;
 mod machine;
@@ -31,4 +32,4 @@ pub use guest::{GuestFiles, initrd_with_selftests};
 pub use images::{Images, svsm_image};
 pub use log::Log;
 pub use machine::{Ending, Machine};
-pub use options::{Accelerator, Console, Layers, Options};
+pub use options::{Accelerator, Console, IdBlock, Layers, Options};

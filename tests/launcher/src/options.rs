@@ -35,6 +35,21 @@ pub enum Console {
     Terminal,
 }
 
+/// The IGVM file's ID block: who answers for the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdBlock {
+    /// The private key that signs, P-384 in PEM, in place of the test key under `build/keys`.
+    pub id_key: Option<PathBuf>,
+    /// The guest's security version.
+    pub guest_svn: u32,
+}
+
+impl Default for IdBlock {
+    fn default() -> Self {
+        Self { id_key: None, guest_svn: 1 }
+    }
+}
+
 /// A machine's options; the default is a small one with everything built from this tree.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -51,6 +66,10 @@ pub struct Options {
     pub initrd: Option<PathBuf>,
     /// The guest's command line; it is measured.
     pub command_line: String,
+    /// The guest policy, in place of igvmbuilder's default.
+    pub policy: Option<u64>,
+    /// The IGVM file's ID block; `None`: the guest is nobody's.
+    pub id_block: Option<IdBlock>,
     /// The log file, in place of one under `build/log`.
     pub log: Option<PathBuf>,
     /// The guest's console.
@@ -78,6 +97,8 @@ impl Default for Options {
             kernel: None,
             initrd: None,
             command_line: "console=ttyS0,115200 panic=-1".to_owned(),
+            policy: None,
+            id_block: Some(IdBlock::default()),
             log: None,
             console: Console::Log,
             svsm_features: Vec::new(),

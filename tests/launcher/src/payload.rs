@@ -4,6 +4,7 @@
 
 use crate::failure::{Context, Failure, Result};
 use crate::guest::GuestFiles;
+use crate::identity;
 use crate::images::Images;
 use crate::options::Options;
 use crate::progress::step_command;
@@ -70,7 +71,7 @@ impl Payload {
     pub(crate) fn build(options: &Options, guest: &GuestFiles, folder: &RunFolder) -> Result<Self> {
         let images = Images::build(&options.svsm_features)?;
         let igvm = folder.file("svsm.igvm");
-        pack(&images, guest, &options.command_line, &igvm)?;
+        pack(&images, guest, options, &igvm)?;
         let digest = measure(&images, &igvm)?;
         let symbols = folder.write("symbols", symbols::of_file(&images.svsm)?.as_bytes())?;
         let command_line = folder.write("cmdline", options.command_line.as_bytes())?;
@@ -89,12 +90,15 @@ impl Payload {
 }
 
 /// Packs the SVSM, and the digests of what it may start, into an IGVM file.
-fn pack(images: &Images, guest: &GuestFiles, command_line: &str, igvm: &Path) -> Result<()> {
+fn pack(images: &Images, guest: &GuestFiles, options: &Options, igvm: &Path) -> Result<()> {
     for file in [&guest.kernel, &guest.initrd] {
         if !file.is_file() {
             return Err(Failure::new(format!("{} is no file", file.display())));
         }
     }
+    let policy = options.policy.map(|policy| policy.to_string());
+    let id_block = options.id_block.as_ref();
+    let id_block = id_block.map(|block| identity::arguments(images, block)).transpose()?;
     step_command(
         "pack the IGVM file",
         Command::new(&images.igvmbuilder)
@@ -106,7 +110,9 @@ fn pack(images: &Images, guest: &GuestFiles, command_line: &str, igvm: &Path) ->
             .arg("--initrd")
             .arg(&guest.initrd)
             .arg("--cmdline")
-            .arg(command_line)
+            .arg(&options.command_line)
+            .args(policy.iter().flat_map(|policy| ["--policy", policy]))
+            .args(id_block.unwrap_or_default())
             .arg("--output")
             .arg(igvm),
     )
