@@ -27,7 +27,9 @@ use crate::vcpu::{Context, Next};
 use crate::violation::{Place, Rule, guest_terminated, stop};
 use crate::{cpuid, say, world};
 
-pub(crate) use guest_request::{install as install_secure_processor, throttle};
+pub(crate) use guest_request::{
+    install as install_secure_processor, set_without_certificates, throttle,
+};
 
 /// What this hypervisor offers.
 const FEATURES: HypervisorFeatures = HypervisorFeatures::SNP

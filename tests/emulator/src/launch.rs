@@ -21,7 +21,7 @@ use crate::igvm::{self, IgvmError, LaunchPage, Loader, Parameter, ParameterKind}
 use crate::layout::{LARGEST_MEMORY, MACHINE_END, MACHINE_START, PAGE, page_ceiling, page_floor};
 use crate::psp::chip::Chip;
 use crate::psp::launch::LaunchContext;
-use crate::psp::{Entropy, FirmwareError, Psp, cpuid_policy};
+use crate::psp::{Entropy, Psp, cpuid_policy};
 use crate::rmp::{Entry, Rmp};
 use crate::{cpuid, fatal, ghcb, physical, pool, processor, refuse, say, say_json, start, world};
 use memory_map::{Madt, MapBuilder};
@@ -72,7 +72,7 @@ pub(crate) fn launch(top: u64, pieces: impl Iterator<Item = MemoryPiece>, file: 
     let igvm::Launch { policy, digest, id_block } = &outcome;
     let guest = match context.finish(*policy, *digest, HOST_DATA, id_block.as_ref()) {
         Ok(guest) => guest,
-        Err(FirmwareError(status)) => refuse!("the launch can't be finished: status {status:#x}"),
+        Err(error) => refuse!("the launch can't be finished: {error}"),
     };
     let Some(chip) = Chip::new(family_model_stepping) else {
         fatal!("the secure processor has no keys");

@@ -6,6 +6,7 @@
 //! | `trace` | print every exit |
 //! | `counters` | print counters when the machine ends |
 //! | `throttle=N` | answer the first N guest requests with "busy" |
+//! | `no-certificates` | no certificates in answers to extended guest requests |
 //! | `guests=N` | use at most N vCPUs |
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -21,6 +22,7 @@ pub(crate) struct Options {
     pub(crate) trace: bool,
     pub(crate) counters: bool,
     pub(crate) throttle: u32,
+    pub(crate) without_certificates: bool,
     pub(crate) guests: Option<usize>,
 }
 
@@ -35,6 +37,7 @@ impl Options {
             match word.split_once('=') {
                 None if word == "trace" => options.trace = true,
                 None if word == "counters" => options.counters = true,
+                None if word == "no-certificates" => options.without_certificates = true,
                 Some(("throttle", number)) => {
                     options.throttle = number.parse().map_err(|_| Unknown(word))?;
                 }
@@ -73,7 +76,14 @@ mod tests {
     #[test]
     fn words_in_any_order() {
         assert_eq!(Options::parse(""), Ok(Options::default()));
-        let all = Options { trace: true, counters: true, throttle: 3, guests: Some(2) };
-        assert_eq!(Options::parse(" guests=2 counters  throttle=3 trace\t"), Ok(all));
+        let all = Options {
+            trace: true,
+            counters: true,
+            throttle: 3,
+            without_certificates: true,
+            guests: Some(2),
+        };
+        let line = " guests=2 counters  throttle=3 no-certificates trace\t";
+        assert_eq!(Options::parse(line), Ok(all));
     }
 }

@@ -5,6 +5,8 @@
 //! contain a word. The bare-metal images are built once, by cargo, into `target/bare-metal`
 //! (`BARE_METAL_TARGET_DIR` names another folder, `QEMU` another program).
 
+mod signing;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -112,6 +114,7 @@ impl Bench {
             flags: LaunchFlags::empty(),
         })
         .map_err(|error| format!("IGVM file: {error}"))?;
+        let igvm = signing::with_id_block(&igvm, case.id_block)?;
         fs::write(&file, igvm).map_err(|e| format!("{}: {e}", file.display()))?;
         let status = self.boot(case, &file, &log)?;
         let text = fs::read(&log).map_err(|e| format!("{}: {e}", log.display()))?;
@@ -186,6 +189,7 @@ fn judge(case: &Case, status: i32, log: &str) -> Result<(), String> {
         Expectation::Terminated { .. } => exit_code::GUEST_TERMINATED,
         Expectation::Violation(rule) if is_limit(rule) => exit_code::NOT_IMPLEMENTED,
         Expectation::Violation(_) => exit_code::VIOLATION,
+        Expectation::Refused(_) => exit_code::CANNOT_START,
     };
     let expected_line = match case.expectation {
         Expectation::Pass => None,
@@ -193,6 +197,7 @@ fn judge(case: &Case, status: i32, log: &str) -> Result<(), String> {
             Some(format!("machine-termination: set={set:#x} code={code:#x} "))
         }
         Expectation::Violation(rule) => Some(format!("machine-violation: rule={rule} ")),
+        Expectation::Refused(report) => Some(format!("the launch can't be finished: {report}")),
     };
     let line_is_there = expected_line.as_deref().is_none_or(|line| log.contains(line));
     let code_is_right = u32::try_from(status) == Ok(exit_code::qemu_status(expected_code));

@@ -2,6 +2,7 @@
 //! The list of cases: one rule each.
 
 mod events;
+mod identity;
 mod instructions;
 mod levels;
 mod memory;
@@ -22,7 +23,31 @@ pub enum Expectation {
         /// Reason code.
         code: u8,
     },
+    /// The machine refuses to launch it, with this report.
+    Refused(&'static str),
 }
+
+/// Who answers for the case's IGVM file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdBlock {
+    /// Nobody.
+    None,
+    /// An ID key and an author key, with [`FAMILY_ID`], [`IMAGE_ID`] and [`GUEST_SVN`].
+    Signed,
+    /// The same, with another launch digest.
+    OtherDigest,
+    /// The same, with another SVN than the one that was signed.
+    OtherSvn,
+    /// The same, with an ID key that the author key has not signed.
+    OtherAuthor,
+}
+
+/// The family in a case's ID block.
+pub const FAMILY_ID: [u8; 16] = [0xfa; 16];
+/// The image in a case's ID block.
+pub const IMAGE_ID: [u8; 16] = [0x1a; 16];
+/// The security version in a case's ID block.
+pub const GUEST_SVN: u32 = 3;
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
@@ -35,16 +60,30 @@ pub struct Case {
     pub processors: u32,
     /// Words for the machine's command line.
     pub options: &'static str,
+    /// The ID block that it is launched with.
+    pub id_block: IdBlock,
     /// The code; it passes by returning.
     pub run: fn(),
 }
 
 const fn passes(name: &'static str, run: fn()) -> Case {
-    Case { name, expectation: Expectation::Pass, processors: 1, options: "", run }
+    Case {
+        name,
+        expectation: Expectation::Pass,
+        processors: 1,
+        options: "",
+        id_block: IdBlock::None,
+        run,
+    }
 }
 
 const fn violates(name: &'static str, rule: &'static str, run: fn()) -> Case {
-    Case { name, expectation: Expectation::Violation(rule), processors: 1, options: "", run }
+    Case { expectation: Expectation::Violation(rule), ..passes(name, run) }
+}
+
+const fn refused(name: &'static str, id_block: IdBlock, report: &'static str) -> Case {
+    // It is never started.
+    Case { expectation: Expectation::Refused(report), id_block, ..passes(name, || {}) }
 }
 
 const fn on_two(case: Case) -> Case {
@@ -172,6 +211,27 @@ pub const CASES: &[Case] = &[
     passes("message-tampered", messages::tampered),
     passes("message-under-other-key", messages::other_key),
     Case { options: "throttle=1", ..passes("message-sent-again", messages::sent_again) },
+    passes("certificates", messages::certificates),
+    passes("certificates-elsewhere", messages::certificates_elsewhere),
+    Case { options: "no-certificates", ..passes("certificates-none", messages::no_certificates) },
+    // The ID block.
+    Case { id_block: IdBlock::Signed, ..passes("id-block-in-report", identity::report) },
+    Case { id_block: IdBlock::Signed, ..passes("id-block-in-key", identity::derived_key) },
+    refused(
+        "id-block-other-digest",
+        IdBlock::OtherDigest,
+        "status 0xb: the ID block is for another launch digest",
+    ),
+    refused(
+        "id-block-other-svn",
+        IdBlock::OtherSvn,
+        "status 0xa: a signature of the ID block is wrong",
+    ),
+    refused(
+        "id-block-other-author",
+        IdBlock::OtherAuthor,
+        "status 0xa: a signature of the ID block is wrong",
+    ),
     // VMPLs.
     passes("vmpl2-round-trip", levels::round_trip),
     passes("vmpl2-state-is-in-the-vmsa", levels::state_in_vmsa),

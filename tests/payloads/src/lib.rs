@@ -21,7 +21,7 @@ pub mod outcome;
 
 use snp_abi::config::{CONFIG_OFFSET, LaunchConfigPage, REGION_BASE};
 
-pub use cases::{CASES, Case, Expectation};
+pub use cases::{CASES, Case, Expectation, FAMILY_ID, GUEST_SVN, IMAGE_ID, IdBlock};
 
 // Position-independent, so that host programs that use the list of cases link it too.
 core::arch::global_asm!(include_str!("assembly/faults.S"), options(att_syntax));

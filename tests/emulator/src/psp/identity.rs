@@ -55,9 +55,10 @@ impl Identity {
         if block.ld != *digest {
             return Err(FirmwareError(status::BAD_MEASUREMENT));
         }
-        let has_author = match block.author_key_enabled {
-            0 => false,
-            1 => true,
+        // QEMU goes by the key's curve, other hosts by the flag.
+        let has_author = match (block.author_key_enabled, block.author_public_key.curve) {
+            (0, 0) => false,
+            (1, 1..) => true,
             _ => return Err(INVALID_PARAMETER),
         };
         let algorithms = [

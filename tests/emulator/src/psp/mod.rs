@@ -31,6 +31,8 @@ mod software;
 #[cfg(test)]
 mod tests;
 
+use core::fmt;
+
 use snp_abi::{
     PAGE_SIZE,
     guest_request::{
@@ -58,6 +60,19 @@ pub(crate) trait Entropy {
 /// Why the firmware refuses a command: one of [`status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FirmwareError(pub(crate) u32);
+
+impl fmt::Display for FirmwareError {
+    /// Of the statuses that a launch can end with, what they mean there.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meaning = match self.0 {
+            status::BAD_MEASUREMENT => "the ID block is for another launch digest",
+            status::BAD_SIGNATURE => "a signature of the ID block is wrong",
+            status::INVALID_PARAMETER => "the ID block's form is wrong",
+            _ => "unknown",
+        };
+        write!(formatter, "status {:#x}: {meaning}", self.0)
+    }
+}
 
 const INVALID_PARAMETER: FirmwareError = FirmwareError(status::INVALID_PARAMETER);
 
@@ -107,6 +122,12 @@ impl Psp {
             }
             _ => Err(INVALID_PARAMETER),
         }
+    }
+
+    /// Writes the table of certificates that an extended request brings along; `None` would be a
+    /// defect of this program.
+    pub(crate) fn write_certificates(&self, page: &mut MessagePage) -> Option<()> {
+        certificate::write_table(&self.chip, page)
     }
 
     fn seal(

@@ -415,6 +415,8 @@ fn an_id_block_that_is_not_for_this_launch_is_refused() {
     assert_eq!(refused(&|block| block.id_key_algorithm = 2), invalid);
     assert_eq!(refused(&|block| block.author_key_algorithm = 0), invalid);
     assert_eq!(refused(&|block| block.author_key_enabled = 2), invalid);
+    assert_eq!(refused(&|block| block.author_key_enabled = 0), invalid, "there is a key");
+    assert_eq!(refused(&|block| block.author_public_key.curve = 0), invalid, "there is none");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 //! 7.
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+use snp_abi::certificates::{self, ARK_GUID, ASK_GUID, VCEK_GUID};
 use snp_abi::config::{REGION_BASE, SECRETS_OFFSET};
-use snp_abi::ghcb::exit;
+use snp_abi::ghcb::{Field, exit, malformed};
 use snp_abi::guest_request::{
     HEADER_SIZE, KeyRequest, KeyResponse, MessageHeader, MessageType, ReportRequest,
     ReportResponse, TAG_SIZE, status,
@@ -14,8 +15,8 @@ use snp_abi::secrets::SecretsPage;
 use snp_abi::{PAGE_SIZE, Vmpl};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
-use crate::ghcb::{Answer, Call, call};
-use crate::memory::{OTHER_PAGE, TEST_PAGE, read_private, read_shared, write_shared};
+use crate::ghcb::{Answer, Call, call, get};
+use crate::memory::{OTHER_PAGE, PAGE, TEST_PAGE, read_private, read_shared, write_shared};
 use crate::{check, check_eq, outcome};
 
 const BUSY: u64 = 2 << 32;
@@ -99,13 +100,25 @@ fn refused(status: u32) -> Answer {
     Answer { info_1: 0, info_2: u64::from(status) }
 }
 
-pub(super) fn report() {
+/// The report that message 1 asks for.
+pub(super) fn first_report() -> AttestationReport {
     check_eq!(send(seal(MessageType::ReportRequest, 1, &report_request())), DONE);
     let answer: ReportResponse = open(MessageType::ReportResponse, 2);
     check_eq!(answer.status, status::SUCCESS);
-    let Ok(report) = AttestationReport::read_from_bytes(&answer.report[..]) else {
-        outcome::fail(format_args!("a report of another size"));
-    };
+    match AttestationReport::read_from_bytes(&answer.report[..]) {
+        Ok(report) => report,
+        Err(_) => outcome::fail(format_args!("a report of another size")),
+    }
+}
+
+/// The answer to a request for a key in message `sequence`.
+pub(super) fn key(sequence: u64, request: &KeyRequest) -> KeyResponse {
+    check_eq!(send(seal(MessageType::KeyRequest, sequence, request)), DONE);
+    open(MessageType::KeyResponse, sequence + 1)
+}
+
+pub(super) fn report() {
+    let report = first_report();
     check_eq!(report.report_data, REPORT_DATA);
     check_eq!(report.vmpl, 0);
     check!(report.measurement != [0; 48]);
@@ -118,15 +131,11 @@ pub(super) fn report() {
 
 pub(super) fn derived_key() {
     let request = KeyRequest::new_zeroed();
-    check_eq!(send(seal(MessageType::KeyRequest, 1, &request)), DONE);
-    let first: KeyResponse = open(MessageType::KeyResponse, 2);
+    let first = key(1, &request);
     check_eq!(first.status, status::SUCCESS);
-    check_eq!(send(seal(MessageType::KeyRequest, 3, &request)), DONE);
-    let second: KeyResponse = open(MessageType::KeyResponse, 4);
+    let second = key(3, &request);
     check!(first.key == second.key && first.key != [0; 32]);
-    let other_vmpl = KeyRequest { vmpl: 2, ..request };
-    check_eq!(send(seal(MessageType::KeyRequest, 5, &other_vmpl)), DONE);
-    let third: KeyResponse = open(MessageType::KeyResponse, 6);
+    let third = key(5, &KeyRequest { vmpl: 2, ..request });
     check!(third.status == status::SUCCESS && third.key != first.key);
 }
 
@@ -158,6 +167,61 @@ pub(super) fn other_key() {
     let mut message = seal(MessageType::ReportRequest, 1, &report_request());
     message[VMPCK_FIELD] = 1;
     check!(send(message).info_2 != 0);
+}
+
+/// Where certificates go.
+const CERTIFICATE_PAGE: u64 = OTHER_PAGE + PAGE;
+
+/// Sends with room for certificates: as many pages.
+fn send_extended(message: [u8; PAGE_SIZE], pages: u64) -> Answer {
+    write_shared(TEST_PAGE, message);
+    write_shared(OTHER_PAGE, [0u8; PAGE_SIZE]);
+    write_shared(CERTIFICATE_PAGE, [0xeeu8; PAGE_SIZE]);
+    let fields = [(Field::Rax, CERTIFICATE_PAGE), (Field::Rbx, pages)];
+    let code = exit::EXTENDED_GUEST_REQUEST;
+    call(Call { code, info_1: TEST_PAGE, info_2: OTHER_PAGE, fields: &fields })
+}
+
+fn certificate_page() -> [u8; PAGE_SIZE] {
+    read_shared(CERTIFICATE_PAGE)
+}
+
+/// Without room the firmware doesn't see the message, which is as good as new then.
+pub(super) fn certificates() {
+    const NO_ROOM: u64 = 1 << 32;
+    let message = seal(MessageType::ReportRequest, 1, &report_request());
+    check_eq!(send_extended(message, 0), Answer { info_1: 0, info_2: NO_ROOM });
+    check_eq!(get(Field::Rbx), (1, true));
+    check_eq!(send_extended(message, 1), DONE);
+    let answer: ReportResponse = open(MessageType::ReportResponse, 2);
+    check_eq!(answer.status, status::SUCCESS);
+    let page = certificate_page();
+    for kind in [VCEK_GUID, ASK_GUID, ARK_GUID] {
+        let certificate = certificates::find(&page, kind);
+        check!(matches!(certificate, Ok(Some(bytes)) if bytes.starts_with(&[0x30, 0x82])));
+    }
+}
+
+/// A host without certificates says so by an empty table.
+pub(super) fn no_certificates() {
+    let message = seal(MessageType::ReportRequest, 1, &report_request());
+    check_eq!(send_extended(message, 1), DONE);
+    check_eq!(certificate_page()[..24], [0; 24]);
+}
+
+/// Room that isn't shared memory.
+pub(super) fn certificates_elsewhere() {
+    let message = seal(MessageType::ReportRequest, 1, &report_request());
+    write_shared(TEST_PAGE, message);
+    for (gpa, pages) in
+        [(REGION_BASE, 1), (CERTIFICATE_PAGE + 8, 1), (CERTIFICATE_PAGE, u64::MAX), (!0xfff, 1)]
+    {
+        let fields = [(Field::Rax, gpa), (Field::Rbx, pages)];
+        let code = exit::EXTENDED_GUEST_REQUEST;
+        let answer = call(Call { code, info_1: TEST_PAGE, info_2: OTHER_PAGE, fields: &fields });
+        check_eq!(answer, Answer::malformed(malformed::INVALID_INPUT));
+    }
+    check_eq!(send(message), DONE);
 }
 
 /// After "busy" the same message is sent again, and is as good as new.
