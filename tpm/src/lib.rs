@@ -42,3 +42,6 @@ pub mod x509;
 pub(crate) mod testing;
 
 pub use pipeline::Tpm;
+
+/// The revision of the library that the engine follows, times 100: TPM_PT_REVISION.
+pub const SPECIFICATION_REVISION: u32 = 184;

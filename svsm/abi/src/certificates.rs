@@ -66,6 +66,26 @@ pub fn find(data: &[u8], kind: Guid) -> Result<Option<&[u8]>, TableError> {
     Err(TableError::NoEnd)
 }
 
+/// Bytes of the table with its certificates; 0 for one without entries.
+///
+/// # Errors
+/// See [`TableError`].
+pub fn length(data: &[u8]) -> Result<usize, TableError> {
+    let mut rest = data;
+    let mut end = 0;
+    for _ in 0..=MAX_ENTRIES {
+        let (entry, tail) = TableEntry::read_from_prefix(rest).map_err(|_| TableError::NoEnd)?;
+        let table_bytes = data.len().saturating_sub(tail.len());
+        if entry.as_bytes().iter().all(|&byte| byte == 0) {
+            return Ok(if end == 0 { 0 } else { end.max(table_bytes) });
+        }
+        let length = certificate(data, &entry, table_bytes)?.len();
+        end = end.max(usize::try_from(entry.offset).unwrap_or(0).saturating_add(length));
+        rest = tail;
+    }
+    Err(TableError::NoEnd)
+}
+
 fn certificate<'data>(
     data: &'data [u8],
     entry: &TableEntry,
@@ -122,6 +142,18 @@ mod tests {
         assert_eq!(find(&[], ASK_GUID), Err(TableError::NoEnd));
         assert_eq!(find(&table(48, 16)[..40], VCEK_GUID), Err(TableError::NoEnd));
         assert_eq!(find(&[1; 4096], ASK_GUID), Err(TableError::NoEnd));
+    }
+
+    #[test]
+    fn a_table_is_as_long_as_its_last_certificate() {
+        assert_eq!(length(&[0; 24]), Ok(0));
+        assert_eq!(length(&[0; 23]), Err(TableError::NoEnd));
+        assert_eq!(length(&[1; 4096]), Err(TableError::Place([1; 16])));
+        assert_eq!(length(&table(48, 17)), Err(TableError::Place(ASK_GUID)));
+        assert_eq!(length(&table(48, 16)), Ok(64));
+        let mut longer = [0; 96];
+        longer[..64].copy_from_slice(&table(50, 7));
+        assert_eq!(length(&longer), Ok(57));
     }
 
     #[test]

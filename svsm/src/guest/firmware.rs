@@ -2,16 +2,22 @@
 //! The channel to the platform's firmware under VMPCK0, which only the SVSM has.
 
 use crate::boot::launch::Secrets;
+use crate::protocol::attest::{Evidence, Firmware, FirmwareFault};
 use crate::snp::firmware_mailbox::FirmwareMailbox;
-use crate::snp::guest_request::{ChannelError, FirmwareChannel};
+use crate::snp::guest_request::{CERTIFICATES_MAX, ChannelError, FirmwareChannel};
 use crate::snp::termination::Reason;
-use snp_abi::Vmpl;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use snp_abi::report::AttestationReport;
+use snp_abi::{Vmpl, certificates};
 use spin::Mutex;
 use zerocopy::FromBytes;
 
 /// How often a throttled message is sent while nobody waits for the guest yet.
 const PATIENCE_AT_BOOT: u32 = 40;
+
+/// The same while a vCPU waits in a call, which it then makes again: one pause at most.
+const PATIENCE_IN_CALL: u32 = 2;
 
 /// The channel; `None` before the guest's launch.
 pub(super) static FIRMWARE: Mutex<Option<FirmwareChannel<FirmwareMailbox>>> = Mutex::new(None);
@@ -46,9 +52,58 @@ pub(super) fn log_report() {
 fn report(data: &[u8; 64]) -> Result<Option<AttestationReport>, ChannelError> {
     let mut firmware = FIRMWARE.lock();
     let channel = firmware.as_mut().ok_or(ChannelError::Closed)?;
-    let bytes = channel.report(data, Vmpl::Vmpl0, PATIENCE_AT_BOOT)?;
+    let bytes = channel.report(data, Vmpl::Vmpl0, None, PATIENCE_AT_BOOT)?;
     let report = AttestationReport::read_from_bytes(bytes.as_slice()).ok();
     Ok(report.filter(|report| report.report_data == *data))
+}
+
+/// The firmware, for the attestation protocol.
+pub(super) fn port() -> Box<dyn Firmware + Send> {
+    Box::new(Reporter)
+}
+
+struct Reporter;
+
+impl Firmware for Reporter {
+    fn report(
+        &mut self,
+        report_data: &[u8; 64],
+        with_certificates: bool,
+    ) -> Result<Evidence, FirmwareFault> {
+        let mut room = match with_certificates {
+            true => Some(zeroed_room().ok_or(FirmwareFault::Failed)?),
+            false => None,
+        };
+        let mut firmware = FIRMWARE.lock();
+        let channel = firmware.as_mut().ok_or(FirmwareFault::Failed)?;
+        let report =
+            channel.report(report_data, Vmpl::Vmpl0, room.as_deref_mut(), PATIENCE_IN_CALL);
+        let report = report.map_err(|error| match error {
+            ChannelError::Busy => FirmwareFault::Busy,
+            error => {
+                crate::warning!("report: {error:?}");
+                FirmwareFault::Failed
+            }
+        })?;
+        let mut certificates = room.map(|room| Vec::from(room as Box<[u8]>)).unwrap_or_default();
+        certificates.truncate(table_length(&certificates));
+        Ok(Evidence { report, certificates })
+    }
+}
+
+/// Bytes of the host's table; 0 when it has none, or one that isn't well-formed.
+fn table_length(bytes: &[u8]) -> usize {
+    certificates::length(bytes).unwrap_or_else(|error| {
+        crate::warning!("certificates: {error:?}");
+        0
+    })
+}
+
+fn zeroed_room() -> Option<Box<[u8; CERTIFICATES_MAX]>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(CERTIFICATES_MAX).ok()?;
+    bytes.resize(CERTIFICATES_MAX, 0);
+    bytes.into_boxed_slice().try_into().ok()
 }
 
 struct Hex<'a>(&'a [u8]);

@@ -50,6 +50,7 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
     let mut engine = engine::create()?;
     let entry = payload::load(world, config, launch, engine.as_mut(), clock)?;
     SERVICES.attach_vtpm(engine).map_err(|_| Reason::Internal)?;
+    SERVICES.attach_firmware(firmware::port()).map_err(|_| Reason::Internal)?;
     *world.files.lock() = None;
     let own_apic_id = per_cpu::current().apic_id;
     let guest_vmsa = make_guest_vmsa(config.guest_vmpl, world.sev_features, &entry)?;

@@ -58,6 +58,11 @@ impl<'a> Measurements<'a> {
         &self.log
     }
 
+    /// Ends it: from here on the log is whole, and the TPM answers for it.
+    pub(super) fn finish(self) {
+        self.tpm.set_launch_log(Sha384::digest(self.log.bytes()).into());
+    }
+
     /// Measures the SVSM's version and its launch configuration.
     pub(super) fn measure_svsm(&mut self, config: &LaunchConfig) -> Result<(), PayloadError> {
         let mut version: Vec<u8> = VERSION.encode_utf16().flat_map(u16::to_le_bytes).collect();

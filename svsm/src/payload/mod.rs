@@ -163,6 +163,7 @@ pub fn load(
         Some(tables) => tables.install(machine, &mut placement, measurements.log())?,
         None => 0,
     };
+    measurements.finish();
     let payload = boot_data::Payload { kernel: &kernel, initrd: initrd.as_ref(), rsdp };
     boot_data::write(machine, &placement, launch, &boot_data, &payload, &command_line.text)
 }

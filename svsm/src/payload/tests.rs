@@ -6,6 +6,7 @@ use super::acpi::sample;
 use super::{GuestEntry, Launch, PayloadError, PayloadFile, load};
 use crate::machine::fake::{FakeMachine, MEMORY_END, SVSM_END, SVSM_START};
 use crate::machine::{FileFault, MemoryKind, MemoryRange};
+use crate::protocol::attest::ManifestFault;
 use crate::protocol::vtpm::Engine;
 use sha2::{Digest, Sha256, Sha384};
 use snp_abi::Vmpl;
@@ -29,11 +30,18 @@ pub(super) struct TinyTpm {
     pub(super) sha384: [[u8; 48]; 24],
     /// Answer this code to the n-th command from now.
     fail: Option<(usize, u32)>,
+    launch_log: Option<[u8; 48]>,
 }
 
 impl TinyTpm {
     pub(super) fn new() -> Self {
-        Self { started: false, sha256: [[0; 32]; 24], sha384: [[0; 48]; 24], fail: None }
+        Self {
+            started: false,
+            sha256: [[0; 32]; 24],
+            sha384: [[0; 48]; 24],
+            fail: None,
+            launch_log: None,
+        }
     }
 
     fn answer(&mut self, command: &[u8]) -> Result<Vec<u8>, u32> {
@@ -86,6 +94,14 @@ impl Engine for TinyTpm {
         response[6..10].copy_from_slice(&code.to_be_bytes());
         response[10..length].copy_from_slice(&body);
         length
+    }
+
+    fn set_launch_log(&mut self, digest: [u8; 48]) {
+        self.launch_log = Some(digest);
+    }
+
+    fn manifest(&mut self, _: u32, _: &mut [u8]) -> Result<usize, ManifestFault> {
+        Err(ManifestFault::Failed)
     }
 }
 
@@ -376,6 +392,8 @@ fn the_event_log_in_acpi_replays_to_the_pcrs() {
     let entry = scene.load().unwrap();
     let rsdp = scene.boot_params(&entry).acpi_rsdp_addr.get();
     let table = sample::find_table(&mut scene.machine, rsdp, *b"OEMT").unwrap();
+    let whole_log: [u8; 48] = Sha384::digest(&table[36..]).into();
+    assert_eq!(scene.tpm.launch_log, Some(whole_log));
     let events = parse_log(&table[36..]);
     let mut pcrs = [[0; 32]; 24];
     for (pcr, _, digest, data) in &events {

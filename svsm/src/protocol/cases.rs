@@ -114,6 +114,7 @@ const NO_CHANGE: u64 = 0x8000_1010;
 const SIZE_MISMATCH: u64 = 0x8000_1006;
 
 const CORE: u32 = 0;
+const ATTESTATION: u32 = 1;
 const VTPM: u32 = 2;
 
 /// Arena offsets.
@@ -179,6 +180,16 @@ const fn command(name: &'static str, memory: &'static [Store], result: u64) -> C
     Case { memory, ..case(name, VTPM, 1, Value::Arena(BUFFER), result) }
 }
 
+/// SERVICES with the operation structure in [`BUFFER`].
+const fn services(name: &'static str, memory: &'static [Store], result: u64) -> Case {
+    Case { memory, ..case(name, ATTESTATION, 0, Value::Arena(BUFFER), result) }
+}
+
+/// The same for SINGLE_SERVICE.
+const fn service(name: &'static str, memory: &'static [Store], result: u64) -> Case {
+    Case { memory, ..case(name, ATTESTATION, 1, Value::Arena(BUFFER), result) }
+}
+
 const fn query(name: &'static str, question: u64, answer: u64) -> Case {
     let asked = Value::Exactly(question);
     Case { rcx_after: Value::Exactly(answer), ..case(name, CORE, 6, asked, SUCCESS) }
@@ -214,6 +225,32 @@ macro_rules! request {
     ($($byte:expr),*) => { &[Store::ClearPage(BUFFER), Store::Bytes(BUFFER, &[$($byte),*])] };
 }
 
+/// An attestation operation with a page for the report, one for the manifest, and a nonce across a
+/// page's end; then what is wrong with it.
+macro_rules! operation {
+    ($($store:expr),*) => {
+        &[
+            Store::ClearPage(BUFFER),
+            Store::Word(BUFFER, Value::Arena(TARGET)),
+            Store::Word(BUFFER + 0x08, Value::Exactly(0x1000)),
+            Store::Word(BUFFER + 0x10, Value::Arena(VMSA + 0xfe5)),
+            Store::Half(BUFFER + 0x18, 64),
+            Store::Word(BUFFER + 0x20, Value::Arena(OTHER)),
+            Store::Word(BUFFER + 0x28, Value::Exactly(0x1000)),
+            $($store),*
+        ]
+    };
+}
+
+/// The vTPM's GUID in an operation.
+const VTPM_SERVICE: Store = Store::Bytes(
+    BUFFER + 0x40,
+    &[
+        0xeb, 0xf1, 0x76, 0xc4, 0x23, 0x01, 0xa5, 0x45, 0x96, 0x41, 0xb4, 0xe7, 0xdd, 0xe5, 0xbf,
+        0xe3,
+    ],
+);
+
 /// The table.
 pub const CASES: &[Case] = &[
     // Protocols and call numbers
@@ -230,6 +267,9 @@ pub const CASES: &[Case] = &[
     query("core, version 2", 2, 0),
     query("vTPM, version 1", 0x2_0000_0001, 0x1_0000_0001),
     query("vTPM, version 0xffffffff", 0x2_ffff_ffff, 0),
+    query("attestation, version 1", 0x1_0000_0001, 0x1_0000_0001),
+    query("attestation, version 0", 0x1_0000_0000, 0),
+    query("attestation, version 2", 0x1_0000_0002, 0),
     query("protocol 7", 0x7_0000_0001, 0),
     query("protocol 0xffffffff", 0xffff_ffff_0000_0001, 0),
     Case { rcx_after: ZERO, ..case("vTOM query", CORE, 7, Value::Exactly(1), SUCCESS) },
@@ -431,6 +471,49 @@ pub const CASES: &[Case] = &[
     },
     case("withdraw list at 2", CORE, 5, Value::Arena(LIST + 2), INVALID_PARAMETER),
     case("withdraw list in the SVSM", CORE, 5, Value::Svsm(0), INVALID_ADDRESS),
+    // Attestation; whatever is right with these, the firmware is never asked
+    case("attestation call 2", ATTESTATION, 2, Value::Arena(BUFFER), UNSUPPORTED_CALL),
+    case("operation in the SVSM", ATTESTATION, 0, Value::Svsm(0x2000), INVALID_ADDRESS),
+    case("operation across the end", ATTESTATION, 0, Value::LastPage(0xfc8), INVALID_ADDRESS),
+    case("longer one across the end", ATTESTATION, 1, Value::LastPage(0xfb0), INVALID_ADDRESS),
+    case("operation at the top", ATTESTATION, 0, Value::Exactly(u64::MAX), INVALID_ADDRESS),
+    services("reserved at 0xc", operation!(Store::Half(BUFFER + 0xe, 1)), INVALID_PARAMETER),
+    services("reserved at 0x1a", operation!(Store::Half(BUFFER + 0x1e, 1)), INVALID_PARAMETER),
+    services("reserved at 0x3c", operation!(Store::Half(BUFFER + 0x3c, 1)), INVALID_PARAMETER),
+    services("no nonce", operation!(Store::Half(BUFFER + 0x18, 0)), INVALID_PARAMETER),
+    services("short nonce", operation!(Store::Half(BUFFER + 0x18, 63)), INVALID_PARAMETER),
+    services("long nonce", operation!(Store::Half(BUFFER + 0x18, 65)), INVALID_PARAMETER),
+    services(
+        "nonce in the SVSM",
+        operation!(Store::Word(BUFFER + 0x10, Value::Svsm(0x2000))),
+        INVALID_ADDRESS,
+    ),
+    services(
+        "report not at a page",
+        operation!(Store::Word(BUFFER, Value::Arena(TARGET + 8))),
+        INVALID_PARAMETER,
+    ),
+    services(
+        "report in the SVSM",
+        operation!(Store::Word(BUFFER, Value::Svsm(0x1_0000))),
+        INVALID_ADDRESS,
+    ),
+    services(
+        "manifest in MMIO",
+        operation!(Store::Word(BUFFER + 0x20, Value::Exactly(0xfee0_0000))),
+        INVALID_ADDRESS,
+    ),
+    service("service 0", operation!(), INVALID_PARAMETER),
+    service(
+        "version 2 of the manifest",
+        operation!(VTPM_SERVICE, Store::Half(BUFFER + 0x50, 2)),
+        INVALID_PARAMETER,
+    ),
+    service(
+        "reserved at 0x54",
+        operation!(VTPM_SERVICE, Store::Half(BUFFER + 0x56, 1)),
+        INVALID_PARAMETER,
+    ),
     // vTPM
     Case { rcx_after: Value::Exactly(0x100), ..case("vTPM query", VTPM, 0, ZERO, SUCCESS) },
     case("buffer in the SVSM", VTPM, 1, Value::Svsm(0), INVALID_ADDRESS),

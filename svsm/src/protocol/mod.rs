@@ -6,16 +6,15 @@
 //! only where the call defines an output. All arguments are allegations until a handler has checked
 //! them.
 //!
-//! Locks: one for the core protocol's state, one for the vTPM. A lock that another vCPU holds is
-//! waited for with a bound; then the caller gets BUSY and nothing has changed.
-//!
-//! Protocol 1, attestation, is not served yet: QUERY_PROTOCOL answers 0 for it. Its place is a
-//! module beside `core` and `vtpm`, an arm in [`dispatch`] and a line in [`Services::versions`].
+//! Locks, in the order in which they are taken: one for the firmware, one for the vTPM, one for the
+//! core protocol's state. A lock that another vCPU holds is waited for with a bound; then the
+//! caller gets BUSY and nothing has changed.
 
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod attest;
 pub mod cases;
 pub mod core;
 pub mod deposits;
@@ -62,6 +61,7 @@ pub struct Caller {
 pub struct Services {
     core: Mutex<core::CoreState>,
     vtpm: Mutex<Option<vtpm::Port>>,
+    attestation: Mutex<Option<attest::Port>>,
 }
 
 impl Default for Services {
@@ -71,14 +71,27 @@ impl Default for Services {
 }
 
 impl Services {
-    /// A guest without vCPUs and without a vTPM.
+    /// A guest without vCPUs, without a vTPM and without firmware to ask for reports.
     pub const fn new() -> Self {
-        Self { core: Mutex::new(core::CoreState::new()), vtpm: Mutex::new(None) }
+        Self {
+            core: Mutex::new(core::CoreState::new()),
+            vtpm: Mutex::new(None),
+            attestation: Mutex::new(None),
+        }
     }
 
     /// Attaches the TPM. To be called before the guest starts.
     pub fn attach_vtpm(&self, engine: Box<dyn vtpm::Engine + Send>) -> Result<(), Refusal> {
         *self.vtpm()? = Some(vtpm::Port::new(engine));
+        Ok(())
+    }
+
+    /// Attaches the firmware that makes reports. To be called before the guest starts.
+    pub fn attach_firmware(
+        &self,
+        firmware: Box<dyn attest::Firmware + Send>,
+    ) -> Result<(), Refusal> {
+        *self.attestation()? = Some(attest::Port::new(firmware));
         Ok(())
     }
 
@@ -113,6 +126,7 @@ impl Services {
     pub fn versions(&self, protocol: u32) -> Option<(u32, u32)> {
         match protocol {
             protocol::CORE => Some((1, 1)),
+            protocol::ATTESTATION if self.has_firmware() => Some((1, 1)),
             protocol::VTPM if self.has_vtpm() => Some((1, 1)),
             _ => None,
         }
@@ -121,6 +135,11 @@ impl Services {
     fn has_vtpm(&self) -> bool {
         // A vTPM that is busy at this moment is there.
         self.vtpm.try_lock().is_none_or(|port| port.is_some())
+    }
+
+    fn has_firmware(&self) -> bool {
+        // As above.
+        self.attestation.try_lock().is_none_or(|port| port.is_some())
     }
 
     /// The core protocol's state.
@@ -138,6 +157,11 @@ impl Services {
     /// The vTPM.
     pub(crate) fn vtpm(&self) -> Result<MutexGuard<'_, Option<vtpm::Port>>, Refusal> {
         lock(&self.vtpm)
+    }
+
+    /// The firmware that makes reports.
+    pub(crate) fn attestation(&self) -> Result<MutexGuard<'_, Option<attest::Port>>, Refusal> {
+        lock(&self.attestation)
     }
 }
 
@@ -167,6 +191,7 @@ pub fn dispatch(
     let CallNumber { protocol, call } = CallNumber::decode(registers.rax);
     let outcome = match protocol {
         protocol::CORE => core::call(services, machine, caller, call, registers),
+        protocol::ATTESTATION => attest::call(services, machine, call, registers),
         protocol::VTPM => vtpm::call(services, machine, call, registers),
         _ => Err(Refusal::UnsupportedProtocol),
     };

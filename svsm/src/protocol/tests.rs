@@ -2,12 +2,14 @@
 //! The protocols against a fake machine: the table of malformed calls, then what needs a closer
 //! look.
 
+use super::attest::{Evidence, Firmware, FirmwareFault, ManifestFault};
 use super::cases::{CASES, Case, Layout, Store};
 use super::core::GuestBoot;
 use super::vtpm::Engine;
 use super::{Caller, Registers, Services, dispatch};
 use crate::machine::fake::{FakeMachine, MEMORY_END, SEV_FEATURES, SVSM_START};
 use crate::machine::{Machine, Permissions, RmpFault};
+use snp_abi::launch::Digest;
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -25,11 +27,27 @@ impl Engine for Echo {
         response[1..=command.len()].copy_from_slice(command);
         command.len() + 1
     }
+
+    fn set_launch_log(&mut self, _: Digest) {}
+
+    fn manifest(&mut self, version: u32, _: &mut [u8]) -> Result<usize, ManifestFault> {
+        if version > 1 { Err(ManifestFault::Version) } else { Ok(100) }
+    }
+}
+
+/// Must not be asked.
+struct NoFirmware;
+
+impl Firmware for NoFirmware {
+    fn report(&mut self, _: &[u8; 64], _: bool) -> Result<Evidence, FirmwareFault> {
+        panic!("asked for a report");
+    }
 }
 
 fn start() -> (Services, FakeMachine) {
     let services = Services::new();
     services.attach_vtpm(Box::new(Echo)).unwrap();
+    services.attach_firmware(Box::new(NoFirmware)).unwrap();
     services.add_own_vcpu(0, SVSM_START + 0x3_0000, BOOT_AREA).unwrap();
     services.set_guest_boot(GuestBoot { apic_id: 0, secrets_page: SECRETS }).unwrap();
     (services, FakeMachine::new())
@@ -153,6 +171,12 @@ fn the_longest_command_fits() {
         fn execute(&mut self, _: u8, command: &[u8], response: &mut [u8]) -> usize {
             assert_eq!((command.len(), response.len()), (4087, 4092));
             5000
+        }
+
+        fn set_launch_log(&mut self, _: Digest) {}
+
+        fn manifest(&mut self, _: u32, _: &mut [u8]) -> Result<usize, ManifestFault> {
+            Err(ManifestFault::Failed)
         }
     }
     services.attach_vtpm(Box::new(Quiet)).unwrap();

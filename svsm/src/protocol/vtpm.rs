@@ -5,10 +5,12 @@
 //! written once. What is wrong with the buffer is told in RAX, what is wrong with the TPM command
 //! in the TPM's response, with RAX 0. The buffer may cross a page: clients don't promise alignment.
 
+use super::attest::ManifestFault;
 use super::outcome::Refusal;
 use super::{Registers, Services};
 use crate::machine::{Machine, PAGE_LENGTH};
 use alloc::boxed::Box;
+use snp_abi::launch::Digest;
 use snp_abi::svsm::{
     TPM_SEND_COMMAND, VTPM_RESPONSE_MAX, VTPM_RESPONSE_OFFSET, VtpmRequest, VtpmRequestError,
     vtpm_call,
@@ -27,6 +29,16 @@ pub trait Engine {
     /// Executes `command`, which has a whole header and the length that it states, and writes the
     /// response. Returns the response's length, at most `response.len()`.
     fn execute(&mut self, locality: u8, command: &[u8], response: &mut [u8]) -> usize;
+
+    /// Is told the SHA-384 of the log of everything that was measured before the guest started.
+    fn set_launch_log(&mut self, digest: Digest);
+
+    /// Writes what the TPM says of itself to a verifier, in this version, to the front of
+    /// `buffer`; the length.
+    ///
+    /// # Errors
+    /// See [`ManifestFault`].
+    fn manifest(&mut self, version: u32, buffer: &mut [u8]) -> Result<usize, ManifestFault>;
 }
 
 /// The TPM and the private copies of request and response.
@@ -40,6 +52,15 @@ impl Port {
     /// A port in front of `engine`.
     pub fn new(engine: Box<dyn Engine + Send>) -> Self {
         Self { engine, request: [0; BUFFER_BYTES], response: [0; BUFFER_BYTES] }
+    }
+
+    /// What the TPM says of itself; see [`Engine::manifest`].
+    pub(super) fn manifest(
+        &mut self,
+        version: u32,
+        buffer: &mut [u8],
+    ) -> Result<usize, ManifestFault> {
+        self.engine.manifest(version, buffer)
     }
 
     /// Executes the request and returns what is to be written back.

@@ -164,7 +164,8 @@ impl Ghcb {
         Ok(())
     }
 
-    /// Passes a message to the firmware; both pages are shared.
+    /// Passes a message to the firmware; all pages are shared. With `certificates`, the address and
+    /// number of pages for them, the hypervisor adds what it has.
     ///
     /// # Errors
     /// The hypervisor's, against the protocol. What it says within the protocol is the result.
@@ -172,8 +173,15 @@ impl Ghcb {
         &self,
         request: u64,
         response: u64,
+        certificates: Option<(u64, u64)>,
     ) -> Result<GuestRequestStatus, GhcbError> {
-        self.call(exit::GUEST_REQUEST, request, response, &[])?;
+        match certificates {
+            None => self.call(exit::GUEST_REQUEST, request, response, &[])?,
+            Some((address, pages)) => {
+                let place = [(Field::Rax, address), (Field::Rbx, pages)];
+                self.call(exit::EXTENDED_GUEST_REQUEST, request, response, &place)?;
+            }
+        }
         Ok(GuestRequestStatus::decode(self.read(Field::ExitInfo2.offset())))
     }
 

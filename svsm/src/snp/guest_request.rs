@@ -24,6 +24,11 @@ use zeroize::Zeroizing;
 /// Version of the request payloads.
 const MESSAGE_VERSION: u8 = 1;
 
+/// Room for the host's table of certificates: as much as Linux gives it.
+pub const CERTIFICATES_MAX: usize = 0x4000;
+/// Pages of it.
+pub const CERTIFICATES_PAGES: usize = CERTIFICATES_MAX / PAGE_SIZE;
+
 /// The content of an answer.
 type Payload = Zeroizing<Vec<u8>>;
 
@@ -40,6 +45,18 @@ pub trait Mailbox {
         &mut self,
         request: &MessagePage,
         response: &mut MessagePage,
+    ) -> Result<GuestRequestStatus, MailboxFault>;
+
+    /// The same as an extended request: the host adds its certificates, in a table (AMD 56421,
+    /// 4.1.8.1), if it has any and they fit.
+    ///
+    /// # Errors
+    /// As for [`exchange`](Self::exchange).
+    fn exchange_extended(
+        &mut self,
+        request: &MessagePage,
+        response: &mut MessagePage,
+        certificates: &mut [u8; CERTIFICATES_MAX],
     ) -> Result<GuestRequestStatus, MailboxFault>;
 
     /// Lets time pass before the same message is sent again; a bounded time.
@@ -68,6 +85,15 @@ pub enum ChannelError {
 struct Pending {
     page: Box<MessagePage>,
     kind: MessageType,
+    /// What is asked, to know the same question when it comes again. Nothing secret.
+    question: Box<[u8]>,
+}
+
+/// What is asked.
+struct Question<'a> {
+    kind: MessageType,
+    payload: &'a [u8],
+    certificates: Option<&'a mut [u8; CERTIFICATES_MAX]>,
 }
 
 /// The channel under one VMPCK.
@@ -90,7 +116,8 @@ impl<M: Mailbox> FirmwareChannel<M> {
         Self { mailbox, key, vmpl, sequence: 0, pending: None, closed }
     }
 
-    /// A report about the guest with `report_data` in it, for `vmpl`.
+    /// A report about the guest with `report_data` in it, for `vmpl`. With room for `certificates`
+    /// the host's table comes along; without one, or with one that is too long, the room is zeros.
     ///
     /// # Errors
     /// See [`ChannelError`]. `patience` is how often a message is sent at most.
@@ -98,6 +125,7 @@ impl<M: Mailbox> FirmwareChannel<M> {
         &mut self,
         report_data: &[u8; 64],
         vmpl: Vmpl,
+        certificates: Option<&mut [u8; CERTIFICATES_MAX]>,
         patience: u32,
     ) -> Result<Box<[u8; REPORT_SIZE]>, ChannelError> {
         let mut request = ReportRequest::new_zeroed();
@@ -105,7 +133,8 @@ impl<M: Mailbox> FirmwareChannel<M> {
         request.vmpl = vmpl as u32;
         let (request_kind, response_kind) =
             (MessageType::ReportRequest, MessageType::ReportResponse);
-        let payload = self.ask(request_kind, response_kind, request.as_bytes(), patience)?;
+        let question = Question { kind: request_kind, payload: request.as_bytes(), certificates };
+        let payload = self.ask(question, response_kind, patience)?;
         let (response, _) =
             ReportResponse::ref_from_prefix(payload.as_slice()).map_err(|_| self.close())?;
         match response.status {
@@ -127,7 +156,9 @@ impl<M: Mailbox> FirmwareChannel<M> {
         patience: u32,
     ) -> Result<Zeroizing<[u8; 32]>, ChannelError> {
         let (request_kind, response_kind) = (MessageType::KeyRequest, MessageType::KeyResponse);
-        let payload = self.ask(request_kind, response_kind, request.as_bytes(), patience)?;
+        let payload = request.as_bytes();
+        let question = Question { kind: request_kind, payload, certificates: None };
+        let payload = self.ask(question, response_kind, patience)?;
         let (response, _) =
             KeyResponse::ref_from_prefix(payload.as_slice()).map_err(|_| self.close())?;
         match response.status {
@@ -139,37 +170,53 @@ impl<M: Mailbox> FirmwareChannel<M> {
     /// Sends a request until it is answered, at most `patience` times.
     fn ask(
         &mut self,
-        kind: MessageType,
+        question: Question<'_>,
         answer: MessageType,
-        payload: &[u8],
         patience: u32,
     ) -> Result<Payload, ChannelError> {
         if self.closed {
             return Err(ChannelError::Closed);
         }
+        let Question { kind, payload, certificates } = question;
         let mut left = patience;
-        if let Some(earlier) = self.pending.take() {
-            // Its sender has gone, but its number is used: it has to be answered first.
-            let earlier_answer = answer_kind(earlier.kind);
-            self.deliver(earlier, earlier_answer, &mut left)?;
-        }
-        let page = self.seal(kind, payload)?;
-        self.deliver(Pending { page, kind }, answer, &mut left)
+        let request = match self.pending.take() {
+            Some(same) if same.kind == kind && *same.question == *payload => same,
+            earlier => {
+                if let Some(earlier) = earlier {
+                    // Its sender has gone, but its number is used: it has to be answered first.
+                    let earlier_answer = answer_kind(earlier.kind);
+                    self.deliver(earlier, earlier_answer, None, &mut left)?;
+                }
+                let question = copied(payload)?;
+                Pending { page: self.seal(kind, payload)?, kind, question }
+            }
+        };
+        self.deliver(request, answer, certificates, &mut left)
     }
 
     fn deliver(
         &mut self,
         request: Pending,
         answer: MessageType,
+        mut certificates: Option<&mut [u8; CERTIFICATES_MAX]>,
         left: &mut u32,
     ) -> Result<Payload, ChannelError> {
         let mut response = zeroed_page()?;
         while let Some(fewer) = left.checked_sub(1) {
             *left = fewer;
-            let outcome = self.mailbox.exchange(&request.page, &mut response);
+            let outcome = match certificates.as_deref_mut() {
+                Some(room) => self.mailbox.exchange_extended(&request.page, &mut response, room),
+                None => self.mailbox.exchange(&request.page, &mut response),
+            };
             match outcome.map(|status| (status.hypervisor, status.firmware)) {
                 Ok((0, 0)) => return self.open(&response, answer),
                 Ok((GuestRequestStatus::BUSY, _)) => self.mailbox.pause(),
+                // The firmware has not seen the message: it goes again, without the certificates.
+                Ok((GuestRequestStatus::INVALID_LENGTH, _)) if certificates.is_some() => {
+                    if let Some(room) = certificates.take() {
+                        room.fill(0);
+                    }
+                }
                 _ => return Err(self.close()),
             }
         }
@@ -254,6 +301,13 @@ const fn answer_kind(request: MessageType) -> MessageType {
         MessageType::TscInfoRequest => MessageType::TscInfoResponse,
         _ => MessageType::ReportResponse,
     }
+}
+
+fn copied(bytes: &[u8]) -> Result<Box<[u8]>, ChannelError> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| ChannelError::OutOfMemory)?;
+    copy.extend_from_slice(bytes);
+    Ok(copy.into_boxed_slice())
 }
 
 fn zeroed_page() -> Result<Box<MessagePage>, ChannelError> {

@@ -28,12 +28,24 @@ struct FakeHost {
     seen: Vec<Vec<u8>>,
     answers: Vec<Vec<u8>>,
     pauses: usize,
+    /// What an extended request brings along: from the host, a table of this length.
+    certificates: usize,
+    extended: usize,
 }
 
 impl FakeHost {
     fn new(deeds: &[Deed]) -> Self {
         let deeds = deeds.to_vec();
-        Self { deeds, expected: 1, status: 0, seen: vec![], answers: vec![], pauses: 0 }
+        Self {
+            deeds,
+            expected: 1,
+            status: 0,
+            seen: vec![],
+            answers: vec![],
+            pauses: 0,
+            certificates: 0,
+            extended: 0,
+        }
     }
 
     /// The firmware: a report holds the report data, a key is the field selection.
@@ -114,6 +126,24 @@ impl Mailbox for FakeHost {
         }
     }
 
+    fn exchange_extended(
+        &mut self,
+        request: &MessagePage,
+        response: &mut MessagePage,
+        certificates: &mut [u8; CERTIFICATES_MAX],
+    ) -> Result<GuestRequestStatus, MailboxFault> {
+        self.extended += 1;
+        // Rubbish, should the answer not come.
+        certificates.fill(0xee);
+        if self.certificates > CERTIFICATES_MAX {
+            self.seen.push(request.to_vec());
+            let hypervisor = GuestRequestStatus::INVALID_LENGTH;
+            return Ok(GuestRequestStatus { hypervisor, firmware: 0 });
+        }
+        certificates[self.certificates..].fill(0);
+        self.exchange(request, response)
+    }
+
     fn pause(&mut self) {
         self.pauses += 1;
     }
@@ -124,7 +154,7 @@ fn channel(deeds: &[Deed]) -> FirmwareChannel<FakeHost> {
 }
 
 fn report(channel: &mut FirmwareChannel<FakeHost>, data: u8) -> Result<u8, ChannelError> {
-    channel.report(&[data; 64], Vmpl::Vmpl0, PATIENCE).map(|report| report[0x50])
+    channel.report(&[data; 64], Vmpl::Vmpl0, None, PATIENCE).map(|report| report[0x50])
 }
 
 #[test]
@@ -174,6 +204,39 @@ fn a_request_that_was_given_up_goes_before_the_next() {
     assert_eq!(seen.len(), 6);
     assert_eq!(seen[4], seen[0]);
     assert_ne!(seen[5], seen[0]);
+}
+
+/// Asked for again, what is on its way is all that is sent.
+#[test]
+fn a_request_that_was_given_up_serves_the_same_question() {
+    let mut channel = channel(&[Deed::Busy; 4]);
+    assert_eq!(report(&mut channel, 1), Err(ChannelError::Busy));
+    assert_eq!(report(&mut channel, 1), Ok(1));
+    let seen = &channel.mailbox.seen;
+    assert_eq!(seen.len(), 5);
+    assert!(seen.iter().all(|page| *page == seen[0]));
+    assert_eq!(report(&mut channel, 1), Ok(1), "and after that it is a new question");
+    assert_ne!(channel.mailbox.seen[5], channel.mailbox.seen[0]);
+}
+
+#[test]
+fn certificates_come_along_or_are_left_out() {
+    let mut room = Box::new([0xaa; CERTIFICATES_MAX]);
+    let mut channel = channel(&[Deed::Busy]);
+    channel.mailbox.certificates = 300;
+    let report = |channel: &mut FirmwareChannel<FakeHost>, room: &mut [u8; CERTIFICATES_MAX]| {
+        channel.report(&[5; 64], Vmpl::Vmpl0, Some(room), PATIENCE).map(|report| report[0x50])
+    };
+    assert_eq!(report(&mut channel, &mut room), Ok(5));
+    assert_eq!((room[299], room[300], channel.mailbox.extended), (0xee, 0, 2));
+
+    // Too long: the firmware has not seen the message, and the same one goes without them.
+    channel.mailbox.certificates = CERTIFICATES_MAX + 1;
+    assert_eq!(report(&mut channel, &mut room), Ok(5));
+    assert!(room.iter().all(|&byte| byte == 0));
+    let seen = &channel.mailbox.seen;
+    assert_eq!((seen.len(), channel.mailbox.extended), (4, 3));
+    assert_eq!(seen[2], seen[3]);
 }
 
 #[test]

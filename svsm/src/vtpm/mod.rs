@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod description;
 mod keys;
 mod platform;
 
@@ -16,9 +17,13 @@ mod tests;
 pub(crate) use tests::power_on as for_tests;
 
 use crate::platform::entropy::Entropy;
+use crate::protocol::attest::ManifestFault;
 use crate::protocol::vtpm::Engine;
 use alloc::boxed::Box;
+use description::Description;
 use platform::VtpmPlatform;
+use snp_abi::launch::Digest;
+use snp_abi::manifest::{Freshness, State};
 use spin::mutex::{Mutex, MutexGuard};
 use tpm::Tpm;
 
@@ -32,6 +37,7 @@ pub type Uptime = fn() -> u64;
 pub struct VirtualTpm {
     tpm: &'static mut Tpm,
     platform: Box<VtpmPlatform>,
+    description: Box<Description>,
 }
 
 impl VirtualTpm {
@@ -45,12 +51,26 @@ impl VirtualTpm {
     fn power_on_in(tpm: &'static mut Tpm, entropy: Entropy, uptime_ms: Uptime) -> Self {
         let mut platform = Box::new(VtpmPlatform::new(entropy, uptime_ms));
         tpm.power_on(&mut *platform);
-        Self { tpm, platform }
+        Self { tpm, platform, description: Box::new(Description::new()) }
+    }
+
+    /// Where the store's history stands; `None`: the state isn't kept.
+    const fn freshness(&self) -> Option<Freshness> {
+        None
     }
 }
 
 impl Engine for VirtualTpm {
     fn execute(&mut self, locality: u8, command: &[u8], response: &mut [u8]) -> usize {
         self.tpm.execute(&mut *self.platform, locality, command, response)
+    }
+
+    fn set_launch_log(&mut self, digest: Digest) {
+        self.description.set_launch_log(digest);
+    }
+
+    fn manifest(&mut self, version: u32, buffer: &mut [u8]) -> Result<usize, ManifestFault> {
+        let state = self.freshness().map_or(State::Ephemeral, State::Persistent);
+        self.description.write(self.tpm, &mut self.platform, version, state, buffer)
     }
 }

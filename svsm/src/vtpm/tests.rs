@@ -3,11 +3,14 @@
 
 use super::VirtualTpm;
 use crate::platform::entropy::{Entropy, Quality};
+use crate::protocol::attest::ManifestFault;
 use crate::protocol::vtpm::Engine;
+use snp_abi::manifest::{Manifest, State};
 use std::boxed::Box;
 use std::cell::Cell;
 use std::vec::Vec;
 use tpm::Tpm;
+use tpm::provision::StandardTemplate;
 
 thread_local! {
     static STATE: Cell<u64> = const { Cell::new(1) };
@@ -34,6 +37,8 @@ fn execute(tpm: &mut VirtualTpm, command: &[u8]) -> Vec<u8> {
 }
 
 const STARTUP: [u8; 12] = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0];
+/// An authorisation area with an empty password.
+const PASSWORD: [u8; 13] = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
 const SELF_TEST: [u8; 11] = [0x80, 1, 0, 0, 0, 11, 0, 0, 1, 0x43, 0];
 
 #[test]
@@ -44,6 +49,74 @@ fn commands_before_startup_and_unknown_ones_are_refused_in_the_response() {
     assert_eq!(execute(&mut tpm, &STARTUP)[6..], [0, 0, 1, 0], "only once");
     let unknown = [0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0];
     assert_eq!(execute(&mut tpm, &unknown)[6..], [0, 0, 1, 0x43]);
+}
+
+/// outPublic of TPM2_CreatePrimary in the endorsement hierarchy with a standard template.
+fn create_primary(tpm: &mut VirtualTpm, template: StandardTemplate) -> Vec<u8> {
+    let mut public = [0; 1024];
+    let mut writer = tpm::wire::Writer::new(&mut public);
+    writer.value(&template.public().unwrap()).unwrap();
+    let public = writer.written().to_vec();
+    let mut command = vec![0x80, 2, 0, 0, 0, 0, 0, 0, 1, 0x31];
+    command.extend(template.hierarchy().0.to_be_bytes());
+    command.extend(PASSWORD);
+    command.extend([0, 4, 0, 0, 0, 0]);
+    command.extend(u16::try_from(public.len()).unwrap().to_be_bytes());
+    command.extend(&public);
+    command.extend([0; 6]);
+    let length = u32::try_from(command.len()).unwrap();
+    command[2..6].copy_from_slice(&length.to_be_bytes());
+    let response = execute(tpm, &command);
+    assert_eq!(response[6..10], [0; 4], "{template:?}");
+    let flush = [&[0x80, 1, 0, 0, 0, 14, 0, 0, 1, 0x65], &response[10..14]].concat();
+    assert_eq!(execute(tpm, &flush)[6..], [0; 4]);
+    let size = usize::from(u16::from_be_bytes([response[18], response[19]]));
+    response[20..20 + size].to_vec()
+}
+
+fn manifest(tpm: &mut VirtualTpm, version: u32) -> Vec<u8> {
+    let mut buffer = vec![0; 4096];
+    let length = tpm.manifest(version, &mut buffer).unwrap();
+    buffer.truncate(length);
+    buffer
+}
+
+#[test]
+fn a_manifest_that_is_unknown_or_too_long_is_refused() {
+    let mut tpm = power_on();
+    assert_eq!(tpm.manifest(2, &mut [0; 4096]), Err(ManifestFault::Version));
+    assert_eq!(tpm.manifest(u32::MAX, &mut [0; 4096]), Err(ManifestFault::Version));
+    assert_eq!(tpm.manifest(0, &mut [0; 100]), Err(ManifestFault::Failed));
+    assert_eq!(tpm.manifest(1, &mut [0; 400]), Err(ManifestFault::Failed));
+}
+
+#[test]
+fn the_manifest_names_the_keys_that_the_guest_gets() {
+    let mut tpm = power_on();
+    tpm.set_launch_log([0x77; 48]);
+    let bytes = manifest(&mut tpm, 1);
+    execute(&mut tpm, &STARTUP);
+    let parsed = Manifest::parse(&bytes).unwrap();
+    let templates = [StandardTemplate::L1, StandardTemplate::L2, StandardTemplate::H3];
+    for (key, template) in parsed.endorsement_keys().iter().zip(templates) {
+        assert_eq!(*key, create_primary(&mut tpm, template), "{template:?}");
+    }
+    assert_eq!(parsed.endorsement_keys().len(), 3);
+    assert_eq!((parsed.state, parsed.event_log), (State::Ephemeral, [0x77; 48]));
+    assert_eq!(parsed.firmware.manufacturer, *b"MSVM");
+    assert_eq!(manifest(&mut tpm, 0), parsed.endorsement_keys()[0]);
+
+    // TPM2_Clear by the lockout leaves the endorsement keys, TPM2_ChangeEPS replaces them.
+    let privileged = |code: u8, handle: u8| {
+        [[0x80, 2, 0, 0, 0, 27, 0, 0, 1, code, 0x40, 0, 0, handle].as_slice(), &PASSWORD].concat()
+    };
+    assert_eq!(execute(&mut tpm, &privileged(0x26, 0x0a))[6..10], [0; 4]);
+    assert_eq!(manifest(&mut tpm, 1), bytes);
+    assert_eq!(execute(&mut tpm, &privileged(0x24, 0x0c))[6..10], [0; 4]);
+    let changed = manifest(&mut tpm, 1);
+    let parsed = Manifest::parse(&changed).unwrap();
+    assert_eq!(parsed.endorsement_keys()[1], create_primary(&mut tpm, StandardTemplate::L2));
+    assert_ne!(changed, bytes);
 }
 
 #[test]

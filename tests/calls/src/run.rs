@@ -7,7 +7,7 @@ use core::mem::offset_of;
 use snp_abi::linux::{
     BootParams, CC_BLOB_MAGIC, CcBlob, CcSetupData, E820_MAX, E820Entry, SETUP_CC_BLOB,
 };
-use snp_abi::secrets::SecretsPage;
+use snp_abi::secrets::{SecretsPage, VMPCK_SIZE};
 
 /// The registers of a call that the table sets.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,11 @@ pub struct Outcome {
 
 /// Runs the table; the termination code.
 pub fn run(boot_params: u64, arena: u64) -> u64 {
-    let Some((layout, area)) = find_svsm(boot_params, arena) else { return verdict::NO_START };
+    let Some((layout, secrets)) = find_svsm(boot_params, arena) else { return verdict::NO_START };
+    if !holds_own_keys(secrets, layout.vmpl) {
+        return verdict::WRONG_KEYS;
+    }
+    let area = word(secrets + offset_of!(SecretsPage, svsm_caa) as u64);
     for (index, case) in CASES.iter().enumerate() {
         match run_case(&layout, area, case) {
             Some(true) => {}
@@ -41,9 +45,24 @@ pub fn run(boot_params: u64, arena: u64) -> u64 {
     verdict::PASSED
 }
 
-/// The way that Linux takes: setup_data, confidential-computing blob, secrets page.
+/// Messages to the firmware under a VMPCK below the guest's VMPL would be the SVSM's: those keys
+/// are gone. The guest's own is there.
+fn holds_own_keys(secrets: u64, vmpl: u8) -> bool {
+    let keys = secrets + offset_of!(SecretsPage, vmpck) as u64;
+    (0..=vmpl).all(|level| {
+        let key: [u8; VMPCK_SIZE] = guest::read(keys + u64::from(level) * VMPCK_SIZE as u64);
+        let is_wiped = key.iter().all(|&byte| byte == 0);
+        is_wiped == (level < vmpl)
+    })
+}
+
+fn word(address: u64) -> u64 {
+    u64::from_le_bytes(guest::read(address))
+}
+
+/// The way that Linux takes: setup_data, confidential-computing blob, secrets page. The layout, and
+/// where that page is.
 fn find_svsm(boot_params: u64, arena: u64) -> Option<(Layout, u64)> {
-    let word = |address: u64| u64::from_le_bytes(guest::read(address));
     let half = |address: u64| u32::from_le_bytes(guest::read(address));
     let header = boot_params + offset_of!(BootParams, header) as u64;
     let node = word(header + offset_of!(snp_abi::linux::SetupHeader, setup_data) as u64);
@@ -64,7 +83,7 @@ fn find_svsm(boot_params: u64, arena: u64) -> Option<(Layout, u64)> {
         vmpl,
         apic_id: guest::apic_id()?,
     };
-    Some((layout, word(secrets + offset_of!(SecretsPage, svsm_caa) as u64)))
+    Some((layout, secrets))
 }
 
 /// The end of the last range of the memory map.

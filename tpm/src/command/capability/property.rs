@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The values of TPM_PT (Part 2, 6.13).
 
+use crate::SPECIFICATION_REVISION;
 use crate::command::COMMANDS;
 use crate::crypto::hash::DIGEST_SIZE_MAX;
 use crate::platform::Vendor;
@@ -23,8 +24,6 @@ use crate::structure::pcr_selection::{PCR_COUNT, PCR_SELECT_SIZE};
 
 /// "2.0".
 const FAMILY: u32 = u32::from_be_bytes(*b"2.0\0");
-/// The revision of the library that the engine follows, times 100.
-const REVISION: u32 = 184;
 /// The day and year of that revision: 20 March 2025.
 const DAY_OF_YEAR: u32 = 79;
 const YEAR: u32 = 2025;
@@ -69,7 +68,7 @@ fn commands(is_vendor: bool) -> u32 {
 fn fixed(vendor: &Vendor, property: Property) -> u32 {
     match property {
         Property::FamilyIndicator => FAMILY,
-        Property::Revision => REVISION,
+        Property::Revision => SPECIFICATION_REVISION,
         Property::DayOfYear => DAY_OF_YEAR,
         Property::Year => YEAR,
         Property::Manufacturer => u32::from_be_bytes(vendor.manufacturer),
