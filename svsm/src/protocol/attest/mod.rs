@@ -3,8 +3,8 @@
 //! VMPL0, about a nonce of the caller's and a manifest of what the SVSM serves.
 //!
 //! The report's REPORT_DATA is SHA-512(nonce ‖ manifest), so whoever checks the report knows that
-//! the SVSM, and not the guest, says what is in the manifest. The nonce has exactly 64 bytes: with a
-//! shorter one a caller could pass the front of another manifest off as the nonce's end.
+//! the SVSM, and not the guest, says what is in the manifest. The nonce has exactly 64 bytes:
+//! with a shorter one a caller could pass the front of another manifest off as the nonce's end.
 //!
 //! Hosts limit how often a guest may ask the firmware. The caller then gets BUSY, which clients
 //! answer with the same call; what is on its way to the firmware stays there and serves that call.
