@@ -100,12 +100,28 @@ impl Tpm {
         for session in sessions {
             area = area.u32(*session).sized(&[]).u8(1).sized(&[]);
         }
+        self.with_area(code, handles, &area.0, body)
+    }
+
+    /// A command with this password for its first handle, which is the only one that needs one.
+    pub(crate) fn with_password(
+        &mut self,
+        code: u32,
+        handles: &[u32],
+        password: &[u8],
+        body: &[u8],
+    ) -> Outcome {
+        let area = Octets::default().u32(PASSWORD).sized(&[]).u8(1).sized(password);
+        self.with_area(code, handles, &area.0, body)
+    }
+
+    fn with_area(&mut self, code: u32, handles: &[u32], area: &[u8], body: &[u8]) -> Outcome {
         let mut octets = Octets::default();
         for handle in handles {
             octets = octets.u32(*handle);
         }
-        let size = u32::try_from(area.0.len()).expect("an area is short");
-        let octets = octets.u32(size).bytes(&area.0).bytes(body);
+        let size = u32::try_from(area.len()).expect("an area is short");
+        let octets = octets.u32(size).bytes(area).bytes(body);
         let response = self.exchange(0x8002, code, &octets.0)?;
         let has_handle = matches!(code, 0x131 | 0x157 | 0x167 | 0x191);
         let (handle, rest) = response.split_at(if has_handle { 4 } else { 0 });

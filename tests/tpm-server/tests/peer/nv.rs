@@ -225,3 +225,33 @@ fn sizes_are_those_of_libtpms() {
     let read = pair.ours.command(READ_PUBLIC, &INDEX.to_be_bytes());
     assert_eq!(read.map(|bytes| Fields(&bytes).sized().len()), Err(0x18b));
 }
+
+/// PINs count as libtpms' do: right and wrong values, limits that are reached, changed, or below the
+/// count; the owner sees the counts.
+#[test]
+#[ignore = "needs swtpm"]
+fn pins_count_as_in_libtpms() {
+    let mut pair = Pair::new("nv-pins");
+    let mut compared = 0;
+    for pin_type in [8, 9] {
+        let attributes = OWNER_WRITE | OWNER_READ | AUTH_READ | NO_DA | pin_type << 4;
+        let public = Octets::default().u32(INDEX).u16(0x0b).u32(attributes).sized(b"").u16(8);
+        let body = Octets::default().sized(b"pin").sized(&public.0).0;
+        assert!(pair.step("a PIN", DEFINE_SPACE, &[OWNER], &body));
+        for (count, limit) in [(0_u32, 3_u32), (0, 0), (2, 3), (3, 3), (5, 3), (0, 1)] {
+            let data = Octets::default().u32(count).u32(limit).0;
+            let write = Octets::default().sized(&data).u16(0).0;
+            assert!(pair.step("a limit", WRITE, &[OWNER, INDEX], &write));
+            for value in [&b"pin"[..], b"pun", b"", b"pun", b"pin", b"pin", b"pun", b"pin"] {
+                let read = Octets::default().words(&[8, 0]).0;
+                let [ours, theirs] = [&mut pair.ours, &mut pair.theirs]
+                    .map(|tpm| tpm.with_password(READ, &[INDEX, INDEX], value, &read));
+                assert_eq!(ours, theirs, "type {pin_type}, {count} of {limit}, {value:?}");
+                assert!(pair.step("the counts", READ, &[OWNER, INDEX], &read));
+                compared += 1;
+            }
+        }
+        pair.undefine("a PIN", OWNER);
+    }
+    assert_eq!(compared, 96);
+}
