@@ -20,6 +20,19 @@ pub struct LaunchDigest {
     current: Digest,
 }
 
+/// A page as the launch digest sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeasuredPage {
+    /// Its type.
+    pub page_type: PageType,
+    /// Its GPA.
+    pub gpa: u64,
+    /// SHA-384 of its contents; zeros for types whose contents don't count.
+    pub contents: Digest,
+    /// The digest with this page.
+    pub digest_after: Digest,
+}
+
 /// Why a file can't be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeasureError {
@@ -58,13 +71,18 @@ impl LaunchDigest {
     ///
     /// # Errors
     /// [`MeasureError::PageSize`].
-    pub fn add(&mut self, page_type: PageType, gpa: u64, data: &[u8]) -> Result<(), MeasureError> {
+    pub fn add(
+        &mut self,
+        page_type: PageType,
+        gpa: u64,
+        data: &[u8],
+    ) -> Result<MeasuredPage, MeasureError> {
         let mut page = [0; PAGE_SIZE];
         page.get_mut(..data.len()).ok_or(MeasureError::PageSize(data.len()))?.copy_from_slice(data);
         let contents = Sha384::digest(page).into();
         let info = PageInfo::new(self.current, page_type, contents, gpa);
         self.current = Sha384::digest(info.as_bytes()).into();
-        Ok(())
+        Ok(MeasuredPage { page_type, gpa, contents: info.contents, digest_after: self.current })
     }
 
     /// The digest of everything added.
@@ -79,6 +97,16 @@ impl LaunchDigest {
 /// # Errors
 /// See [`MeasureError`].
 pub fn measure(directives: &[IgvmDirectiveHeader]) -> Result<Digest, MeasureError> {
+    let pages = pages(directives)?;
+    Ok(pages.last().map_or(LaunchDigest::default().value(), |page| page.digest_after))
+}
+
+/// The pages of a file's directives, in the order in which they are measured.
+///
+/// # Errors
+/// See [`MeasureError`].
+pub fn pages(directives: &[IgvmDirectiveHeader]) -> Result<Vec<MeasuredPage>, MeasureError> {
+    let mut pages = Vec::new();
     let mut digest = LaunchDigest::default();
     let mut area_sizes = HashMap::new();
     for directive in directives {
@@ -91,7 +119,8 @@ pub fn measure(directives: &[IgvmDirectiveHeader]) -> Result<Digest, MeasureErro
                 if flags.is_2mb_page() || flags.shared() {
                     return Err(MeasureError::PageFlags(*gpa));
                 }
-                digest.add(page_type(*data_type, flags.unmeasured()), *gpa, data)?;
+                let page_type = page_type(*data_type, flags.unmeasured());
+                pages.push(digest.add(page_type, *gpa, data)?);
             }
             IgvmDirectiveHeader::ParameterArea {
                 number_of_bytes, parameter_area_index, ..
@@ -103,11 +132,11 @@ pub fn measure(directives: &[IgvmDirectiveHeader]) -> Result<Digest, MeasureErro
                 let size = *area_sizes.get(&index).ok_or(MeasureError::ParameterArea(index))?;
                 for offset in (0..size).step_by(PAGE_SIZE) {
                     let gpa = insert.gpa.wrapping_add(offset);
-                    digest.add(PageType::Unmeasured, gpa, &[])?;
+                    pages.push(digest.add(PageType::Unmeasured, gpa, &[])?);
                 }
             }
             IgvmDirectiveHeader::SnpVpContext { gpa, vmsa, .. } => {
-                digest.add(PageType::Vmsa, *gpa, vmsa.as_bytes())?;
+                pages.push(digest.add(PageType::Vmsa, *gpa, vmsa.as_bytes())?);
             }
             IgvmDirectiveHeader::X64NativeVpContext { .. }
             | IgvmDirectiveHeader::X64VbsVpContext { .. }
@@ -118,7 +147,7 @@ pub fn measure(directives: &[IgvmDirectiveHeader]) -> Result<Digest, MeasureErro
             _ => {}
         }
     }
-    Ok(digest.value())
+    Ok(pages)
 }
 
 /// The type that the firmware gets for a page of the file.
@@ -158,11 +187,13 @@ mod tests {
     fn short_data_is_extended_by_zeros() {
         let mut short = LaunchDigest::default();
         let mut whole = LaunchDigest::default();
-        assert_eq!(short.add(PageType::Normal, 0x1000, &[]), Ok(()));
-        assert_eq!(whole.add(PageType::Normal, 0x1000, &[0; PAGE_SIZE]), Ok(()));
-        assert_eq!(short.value(), whole.value());
+        let measured = short.add(PageType::Normal, 0x1000, &[]).expect("short enough");
+        assert_eq!(whole.add(PageType::Normal, 0x1000, &[0; PAGE_SIZE]), Ok(measured));
+        assert_eq!((short.value(), measured.digest_after), (whole.value(), short.value()));
+        assert_ne!(measured.contents, [0; 48]);
         let mut unmeasured = LaunchDigest::default();
-        assert_eq!(unmeasured.add(PageType::Unmeasured, 0x1000, &[]), Ok(()));
+        let page = unmeasured.add(PageType::Unmeasured, 0x1000, &[1]).expect("short enough");
+        assert_eq!(page.contents, [0; 48]);
         assert_ne!(short.value(), unmeasured.value());
     }
 }

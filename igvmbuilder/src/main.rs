@@ -13,10 +13,11 @@ use std::{
 
 use igvmbuilder::{
     build::{self, Input},
-    digest, file,
+    diff, file,
     id_block::{self, Signer},
     inspect::Description,
     key::{self, PrivateKey},
+    measure,
     options::{self, BuildOptions, Command, HELP, IdentityOptions, Text},
 };
 use snp_abi::launch::Digest;
@@ -30,16 +31,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("igvmbuilder: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(command).unwrap_or_else(|error| {
+        eprintln!("igvmbuilder: {error}");
+        ExitCode::from(2)
+    })
 }
 
-fn run(command: Command) -> Result<(), Box<dyn Error>> {
+/// Does it; 0 for success. Only `diff` has more to say.
+fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Help => print!("{HELP}"),
         Command::Build(options) => run_build(options)?,
@@ -51,9 +50,10 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             run_verify(&path, id_key_digest, author_key_digest)?;
         }
         Command::Inspect(path) => print!("{}", Description(&file::read(&read(&path)?)?)),
-        Command::Measure { file: path, json } => run_measure(&path, json)?,
+        Command::Measure { file: path, json, explain } => run_measure(&path, json, explain)?,
+        Command::Diff([first, second]) => return run_diff(&first, &second),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_build(options: BuildOptions) -> Result<(), Box<dyn Error>> {
@@ -125,16 +125,24 @@ fn run_verify(
     Ok(())
 }
 
-fn run_measure(path: &Path, json: bool) -> Result<(), Box<dyn Error>> {
-    let igvm = file::read(&read(path)?)?;
-    let digest = hex::encode(digest::measure(igvm.directives())?);
+fn run_measure(path: &Path, json: bool, explain: bool) -> Result<(), Box<dyn Error>> {
+    let measurement = measure::measure(&file::read(&read(path)?)?)?;
     if json {
-        let policy = file::policy(&igvm).map(|policy| format!("{policy:#x}"));
-        println!("{}", serde_json::json!({ "launch_digest": digest, "policy": policy }));
-    } else {
-        println!("{digest}");
+        println!("{}", measurement.json(explain));
+        return Ok(());
+    }
+    print!("{measurement}");
+    if explain {
+        print!("{}", measurement.explanation());
     }
     Ok(())
+}
+
+fn run_diff(first: &Path, second: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let comparison = diff::compare(&file::read(&read(first)?)?, &file::read(&read(second)?)?)?;
+    print!("{comparison}");
+    let [first, second] = comparison.digests;
+    Ok(if first == second { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {

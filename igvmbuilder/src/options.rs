@@ -43,8 +43,12 @@ igvmbuilder sign FILE --output FILE --id-key FILE [the options of an ID block]
 igvmbuilder verify FILE [--id-key-digest HEX] [--author-key-digest HEX]
                           checks the ID block, and who signed it
 igvmbuilder inspect FILE  prints what is in the file
-igvmbuilder measure FILE [--json]
-                          prints the launch digest
+igvmbuilder measure FILE [--json] [--explain]
+                          prints the launch digest, the policy and the ID block; with --explain
+                          how each page changes the digest
+igvmbuilder diff FILE FILE
+                          prints what differs, and what of it the digest shows; ends with 0
+                          when the digests are equal, with 1 when not
 igvmbuilder --help        prints this
 ";
 
@@ -84,7 +88,11 @@ pub enum Command {
         file: PathBuf,
         /// As JSON.
         json: bool,
+        /// With all pages.
+        explain: bool,
     },
+    /// Compare two files.
+    Diff([PathBuf; 2]),
     /// Print [`HELP`].
     Help,
 }
@@ -197,6 +205,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Opt
         "verify" => parse_verify(rest),
         "inspect" => parse_inspect(rest),
         "measure" => parse_measure(rest),
+        "diff" => parse_diff(rest),
         _ => Err(OptionsError::Unknown(command)),
     }
 }
@@ -237,9 +246,15 @@ fn parse_inspect(arguments: Vec<String>) -> Result<Command, OptionsError> {
 }
 
 fn parse_measure(arguments: Vec<String>) -> Result<Command, OptionsError> {
-    let given = Given::read(arguments, &Known { values: &[], switches: &["--json"], files: 1 })?;
-    let json = given.has("--json");
-    given.files().map(|[file]| Command::Measure { file, json })
+    let known = Known { values: &[], switches: &["--json", "--explain"], files: 1 };
+    let given = Given::read(arguments, &known)?;
+    let (json, explain) = (given.has("--json"), given.has("--explain"));
+    given.files().map(|[file]| Command::Measure { file, json, explain })
+}
+
+fn parse_diff(arguments: Vec<String>) -> Result<Command, OptionsError> {
+    let given = Given::read(arguments, &Known { values: &[], switches: &[], files: 2 })?;
+    given.files().map(Command::Diff)
 }
 
 /// What an ID block is made from; `None` when the options don't mention one.
@@ -370,6 +385,8 @@ mod tests {
             ("inspect", Missing("the file")),
             ("inspect a b", Unknown("b".into())),
             ("inspect a --json", Unknown("--json".into())),
+            ("diff a", Missing("one of the two files")),
+            ("diff a b c", Unknown("c".into())),
             ("measure --jsn a", Unknown("--jsn".into())),
         ] {
             assert_eq!(parsed(line), Err(error), "{line}");
@@ -406,7 +423,7 @@ mod tests {
         assert_eq!(parsed("build --help"), Ok(Command::Help));
         assert_eq!(
             parsed("measure a --json"),
-            Ok(Command::Measure { file: "a".into(), json: true })
+            Ok(Command::Measure { file: "a".into(), json: true, explain: false })
         );
     }
 }

@@ -123,7 +123,8 @@ fn measure(images: &Images, igvm: &Path) -> Result<String> {
     let doing = || "measure the IGVM file".to_owned();
     let output = Command::new(&images.igvmbuilder).arg("measure").arg(igvm).output();
     let output = output.context(doing)?;
-    let digest = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let digest = text.lines().next().unwrap_or_default().to_owned();
     if !output.status.success() || digest.is_empty() {
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(Failure::new(format!("{}: {complaint}", doing())));
