@@ -11,10 +11,11 @@ override export CMD := $(value CMD)
 launcher := $(CARGO) run --quiet --package launcher --
 options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(INITRD),--initrd '$(INITRD)') \
+	$(if $(SVN),--svn '$(SVN)') $(if $(ID_KEY),--id-key '$(ID_KEY)') \
 	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
-.PHONY: help run test check dependencies boots-20 figures bench tpm-server guest guest-update install clean
+.PHONY: help run test check dependencies boots-20 figures cross-check bench tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +44,9 @@ figures: install ## measure what docs/performance.md reports
 
 bench: ## processor time of each TPM command, beside libtpms (ARGS="--help"; needs swtpm)
 	@tests/bench/run $(ARGS)
+
+cross-check: ## launch digest and ID block against PyPI's sev-snp-measure
+	@tests/cross-check/run
 
 tpm-server: ## the TPM engine behind a socket (ARGS="--help" for its options)
 	@$(CARGO) run --quiet --release --package tpm-server -- $(ARGS)

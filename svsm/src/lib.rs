@@ -10,7 +10,7 @@
 //! - `snp`: instructions, GHCB, page states, guest requests.
 //! - `device`: console, fw_cfg.
 //! - `guest`: launch at VMPL2 and the run loop.
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "simulation")), no_std)]
 #![deny(unsafe_code)]
 
 extern crate alloc;

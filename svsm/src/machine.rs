@@ -264,5 +264,6 @@ pub trait Machine {
     fn log(&mut self, line: core::fmt::Arguments<'_>);
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "tests use more of it than fuzzers"))]
 pub(crate) mod fake;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A machine for host tests: RAM with an RMP that keeps the rules of AMD 24593, 15.36, and files.
 
+#![expect(clippy::unwrap_used, reason = "what fails here is the test")]
+
 use super::{
     FileFault, GuestFault, HostFault, LARGE_PAGE_BYTES, Machine, MemoryKind, MemoryRange,
     PAGE_BYTES, PAGE_LENGTH as PAGE, Page, PageSize, PageState, Permissions, RmpFault, Validation,

@@ -18,6 +18,8 @@ pub mod attest;
 pub mod cases;
 pub mod core;
 pub mod deposits;
+#[cfg(any(test, feature = "simulation"))]
+pub mod fuzz;
 pub mod guest_pages;
 pub mod outcome;
 pub mod page_list;

@@ -26,8 +26,8 @@ use operation::{Buffers, Operation};
 use sha2::{Digest, Sha512};
 use snp_abi::report::REPORT_SIZE;
 
-/// BUSY in a row until a call fails: with the pauses between, some seconds.
-const BUSY_MAX: u32 = 60;
+/// BUSY in a row until a call fails: with the pauses between, some four seconds.
+const BUSY_MAX: u32 = 40;
 
 /// A report, and what came with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
