@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the platform itself asks of its TPM, beside the commands (TCG EK Credential Profile, TCG
-//! Provisioning Guidance): the standard primary keys, places for endorsement certificates, and
-//! measurements by hardware.
+//! Provisioning Guidance): the standard primary keys, places for endorsement certificates, measurements by
+//! hardware, and moving to another machine.
 //!
 //! Nothing here asks for an authorisation, since it is the machine that calls and no guest can;
 //! and nothing here depends on what a guest has enabled, disabled or set.
@@ -10,9 +10,11 @@ mod certificate;
 mod launch;
 mod primary;
 mod template;
+mod volatile;
 
 pub use primary::StandardKey;
 pub use template::StandardTemplate;
+pub use volatile::VOLATILE_SIZE_MAX;
 
 use crate::structure::response_code::ResponseCode;
 

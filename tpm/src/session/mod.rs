@@ -287,6 +287,19 @@ impl Sessions {
         }
     }
 
+    /// Takes over a session that was loaded.
+    pub fn restore_loaded(&mut self, number: usize, session: Session) -> Result<()> {
+        self.put(number, session).map(|_| ())
+    }
+
+    /// The loaded session with this number.
+    pub fn by_number(&self, number: usize) -> Option<&Session> {
+        match self.active.get(number)? {
+            Active::Loaded(slot) => self.slots.get(usize::from(*slot))?.as_ref(),
+            Active::Free | Active::Saved(_) => None,
+        }
+    }
+
     /// Loaded sessions.
     pub fn loaded(&self) -> usize {
         self.slots.iter().flatten().count()

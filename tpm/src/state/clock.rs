@@ -5,6 +5,8 @@ use super::State;
 use super::capacity::CLOCK_UPDATE_MS;
 use crate::platform::Platform;
 use crate::structure::clock::{ClockInfo, TimeInfo};
+use crate::structure::response_code::ResponseCode;
+use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
 
 const MS_PER_S: u64 = 1000;
 /// Faults of the platform's clock aside, no command is longer after the one before than this.
@@ -56,6 +58,11 @@ impl Clock {
         *self = Self { uptime_ms, clock_ms, epoch, ..Self::new() };
     }
 
+    /// Goes on from this time of the machine's clock.
+    pub const fn continue_at(&mut self, uptime_ms: u64) {
+        self.uptime_ms = uptime_ms;
+    }
+
     /// Milliseconds since _TPM_Init.
     pub const fn time_ms(&self) -> u64 {
         self.time_ms
@@ -99,6 +106,43 @@ impl Clock {
         let scaled_ms = u64::try_from(scaled).unwrap_or(passed_ms);
         self.time_ms = self.time_ms.saturating_add(scaled_ms);
         self.clock_ms = self.clock_ms.saturating_add(scaled_ms);
+    }
+}
+
+/// Everything but the machine's clock, which another machine has another of.
+impl Marshal for Clock {
+    fn marshal(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.value(&self.time_ms)?;
+        writer.value(&self.clock_ms)?;
+        writer.value(&self.is_safe)?;
+        writer.bytes(&self.rate_ppm.to_be_bytes())?;
+        writer.value(&self.healed_at_ms)?;
+        writer.value(&self.lockout_failed_at_ms)?;
+        writer.value(&self.epoch)
+    }
+}
+
+impl Unmarshal for Clock {
+    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+        let (time_ms, clock_ms) = (reader.value()?, reader.value()?);
+        let is_safe = reader.value()?;
+        let rate_ppm = i32::from_be_bytes(reader.array()?);
+        if !(-RATE_LIMIT_PPM..=RATE_LIMIT_PPM).contains(&rate_ppm) {
+            return Err(ResponseCode::VALUE);
+        }
+        let (healed_at_ms, lockout_failed_at_ms) = (reader.value()?, reader.value()?);
+        let epoch = reader.value()?;
+        let uptime_ms = 0;
+        Ok(Self {
+            uptime_ms,
+            time_ms,
+            clock_ms,
+            is_safe,
+            rate_ppm,
+            healed_at_ms,
+            lockout_failed_at_ms,
+            epoch,
+        })
     }
 }
 

@@ -162,7 +162,7 @@ impl Unmarshal for Transient {
 }
 
 /// A value that may be missing, behind an octet that says whether it is there.
-struct Maybe<T>(Option<T>);
+pub(super) struct Maybe<T>(pub(super) Option<T>);
 
 impl<T: Marshal> Marshal for Maybe<T> {
     fn marshal(&self, writer: &mut Writer<'_>) -> Result<()> {

@@ -8,6 +8,8 @@ use super::pcr::{BANKS, pcr_attributes};
 use super::{Mode, State};
 use crate::crypto::hash::{Digest, Hasher};
 use crate::structure::pcr_selection::PCR_COUNT;
+use crate::structure::response_code::ResponseCode;
+use crate::wire::{Marshal, Reader, Result, Unmarshal, Writer};
 
 /// The PCR of the first code.
 const STATIC_PCR: usize = 0;
@@ -37,6 +39,55 @@ pub struct Launch {
 impl Launch {
     /// Nothing is measured.
     pub const NONE: Self = Self { hashers: None, measured: None };
+}
+
+impl Marshal for Origin {
+    fn marshal(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.value(&self.locality)?;
+        writer.value(&self.is_measured)
+    }
+}
+
+impl Unmarshal for Origin {
+    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+        Ok(Self { locality: reader.value()?, is_measured: reader.value()? })
+    }
+}
+
+impl Marshal for Launch {
+    fn marshal(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.value(&self.hashers.is_some())?;
+        self.hashers.iter().flatten().try_for_each(|hasher| writer.value(hasher))?;
+        writer.value(&self.measured.is_some())?;
+        self.measured.iter().flatten().try_for_each(|digest| writer.value(digest))
+    }
+}
+
+impl Unmarshal for Launch {
+    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+        let mut launch = Self::NONE;
+        if reader.value()? {
+            let mut hashers = BANKS.map(Hasher::new);
+            for (place, bank) in hashers.iter_mut().zip(BANKS) {
+                *place = reader.value()?;
+                check(place.algorithm() == bank)?;
+            }
+            launch.hashers = Some(hashers);
+        }
+        if reader.value()? {
+            let mut digests = [Digest::EMPTY; BANKS.len()];
+            for (place, bank) in digests.iter_mut().zip(BANKS) {
+                *place = reader.value()?;
+                check(place.len() == bank.digest_size())?;
+            }
+            launch.measured = Some(digests);
+        }
+        Ok(launch)
+    }
+}
+
+fn check(is_right: bool) -> Result<()> {
+    if is_right { Ok(()) } else { Err(ResponseCode::VALUE) }
 }
 
 impl State {

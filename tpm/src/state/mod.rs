@@ -23,11 +23,13 @@ mod record;
 mod saved;
 pub mod ticket;
 pub mod tracked;
+mod volatile;
 
 pub use commit::{commit, load};
 pub use entity::AuthPolicy;
 pub use nv_start::NvStart;
 pub use saved::{restore_saved, save_state};
+pub use volatile::{VOLATILE_SIZE_MAX, restore_volatile, save_volatile};
 
 use crate::crypto::drbg::{CtrDrbg, ENTROPY_SIZE_MIN};
 use crate::crypto::{CryptoError, Random};

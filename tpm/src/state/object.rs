@@ -162,6 +162,13 @@ impl Transients {
         Ok(Handle::TRANSIENT_FIRST.offset(index))
     }
 
+    /// Puts something into the slot with this number.
+    pub(super) fn put(&mut self, number: usize, transient: Transient) {
+        if let Some(slot) = self.slots.get_mut(number) {
+            *slot = Some(transient);
+        }
+    }
+
     /// TPM_RC_OBJECT_MEMORY when no slot is free: to be asked before long work.
     pub fn check_room(&self) -> Result<()> {
         if self.free() == 0 { Err(ResponseCode::OBJECT_MEMORY) } else { Ok(()) }

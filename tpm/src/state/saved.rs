@@ -34,8 +34,7 @@ fn write(state: &State, writer: &mut Writer<'_>) -> Result<()> {
     writer.value(&RECORD_VERSION)?;
     writer.value(&*state.clear)?;
     writer.value(&*state.reset)?;
-    writer.value(&state.origin.locality)?;
-    writer.value(&state.origin.is_measured)?;
+    writer.value(&state.origin)?;
     for active in state.sessions.active() {
         match active {
             Active::Saved(counter) => {
@@ -103,7 +102,7 @@ impl Saved {
         }
         let clear = reader.value()?;
         let reset = reader.value()?;
-        let origin = Origin { locality: reader.value()?, is_measured: reader.value()? };
+        let origin = reader.value()?;
         let mut sessions = [None; ACTIVE_SESSIONS];
         for place in &mut sessions {
             if reader.value()? {
