@@ -24,15 +24,27 @@ mod command {
     pub(super) const HASH_END: u32 = 0x08;
     pub(super) const CANCEL: u32 = 0x09;
     pub(super) const RESET_ESTABLISHED: u32 = 0x0b;
+    pub(super) const GET_STATE: u32 = 0x0c;
+    pub(super) const SET_STATE: u32 = 0x0d;
     pub(super) const STOP: u32 = 0x0e;
     pub(super) const SET_DATA_DESCRIPTOR: u32 = 0x10;
     pub(super) const SET_BUFFER_SIZE: u32 = 0x11;
 }
 
 /// What GET_CAPABILITY tells: init, shutdown, established flag, locality, measurements, cancel,
-/// reset of the flag, stop, data descriptor, buffer size.
-const CAPABILITIES: u64 =
-    1 | 1 << 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 10 | 1 << 12 | 1 << 13;
+/// reset of the flag, getting and setting state, stop, data descriptor, buffer size.
+const CAPABILITIES: u64 = 1
+    | 1 << 1
+    | 1 << 2
+    | 1 << 3
+    | 1 << 4
+    | 1 << 5
+    | 1 << 7
+    | 1 << 8
+    | 1 << 9
+    | 1 << 10
+    | 1 << 12
+    | 1 << 13;
 const SUCCESS: u32 = 0;
 /// TPM_FAIL of TPM 1.2, which is what swtpm says.
 const REFUSED: u32 = 9;
@@ -41,6 +53,21 @@ const BUFFER_SIZE_MIN: u32 = 1024;
 const LOCALITY_LAST: u8 = 4;
 /// Octets of a measurement that are taken at once.
 const HASH_DATA_SIZE_LIMIT: usize = 1 << 20;
+
+/// INIT without what another server's memory held.
+const DELETE_VOLATILE: u32 = 1;
+/// A state that its sender has encrypted.
+const ENCRYPTED: u32 = 2;
+/// Octets of the longest state that is taken.
+const STATE_SIZE_LIMIT: usize = 1 << 21;
+
+/// Parts of the state.
+mod state {
+    pub(super) const PERMANENT: u32 = 1;
+    pub(super) const VOLATILE: u32 = 2;
+    /// What TPM2_Shutdown(STATE) saved: one of the records here, and so always empty.
+    pub(super) const SAVED: u32 = 3;
+}
 
 const fn outcome(is_done: bool) -> u32 {
     if is_done { SUCCESS } else { REFUSED }
@@ -53,8 +80,11 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
         match command {
             command::GET_CAPABILITY => stream.write_all(&CAPABILITIES.to_be_bytes())?,
             command::INIT => {
-                let _flags = stream.next_u32()?;
+                let flags = stream.next_u32()?;
                 let mut machine = host.machine();
+                if flags & DELETE_VOLATILE != 0 {
+                    machine.volatile = None;
+                }
                 machine.power_off();
                 machine.power_on();
                 drop(machine);
@@ -101,6 +131,8 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
                 host.machine().is_established = false;
                 answer(&mut stream, &[SUCCESS])?;
             }
+            command::GET_STATE => get_state(host, &mut stream)?,
+            command::SET_STATE => set_state(host, &mut stream)?,
             command::SET_DATA_DESCRIPTOR => {
                 let Some(descriptor) = descriptor else {
                     answer(&mut stream, &[REFUSED])?;
@@ -117,6 +149,45 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
             _ => answer(&mut stream, &[REFUSED])?,
         }
     }
+}
+
+/// A part of the state from an offset on, to its end.
+fn get_state(host: &Host, stream: &mut Stream) -> io::Result<()> {
+    let _flags = stream.next_u32()?;
+    let part = stream.next_u32()?;
+    let offset = usize::try_from(stream.next_u32()?).map_err(io::Error::other)?;
+    let found = match part {
+        state::PERMANENT => host.machine().permanent_state(),
+        state::VOLATILE => host.machine().volatile_state(),
+        state::SAVED => Some(Vec::new()),
+        _ => None,
+    };
+    let rest = found.as_ref().and_then(|octets| octets.get(offset..));
+    let (Some(octets), Some(rest)) = (&found, rest) else {
+        return answer(stream, &[REFUSED, 0, 0, 0]);
+    };
+    let size = |octets: &[u8]| u32::try_from(octets.len()).map_err(io::Error::other);
+    answer(stream, &[SUCCESS, 0, size(octets)?, size(rest)?])?;
+    stream.write_all(rest)
+}
+
+/// Takes a part of the state for a TPM without power.
+fn set_state(host: &Host, stream: &mut Stream) -> io::Result<()> {
+    let (flags, part, size) = (stream.next_u32()?, stream.next_u32()?, stream.next_u32()?);
+    let octets = stream.next_bytes(size, STATE_SIZE_LIMIT)?;
+    let mut machine = host.machine();
+    let is_done = flags & ENCRYPTED == 0
+        && match part {
+            state::PERMANENT => machine.set_permanent_state(&octets),
+            state::VOLATILE => {
+                machine.volatile = Some(octets);
+                true
+            }
+            state::SAVED => octets.is_empty(),
+            _ => false,
+        };
+    drop(machine);
+    answer(stream, &[outcome(is_done)])
 }
 
 /// Serves the data socket in a thread of its own while this one goes on with the channel.

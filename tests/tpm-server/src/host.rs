@@ -10,7 +10,9 @@ use tpm::Tpm;
 use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
 use tpm::crypto::rsa::ModularPower;
 use tpm::platform::{Keys, Platform, PlatformFault, Storage, Vendor};
+use tpm::provision::VOLATILE_SIZE_MAX;
 
+use crate::blob;
 use crate::keys::{Arithmetic, Search};
 use crate::options::Options;
 use crate::storage::FileStorage;
@@ -33,6 +35,8 @@ pub(crate) struct Machine {
     pub(crate) locality: u8,
     /// Whether there was a dynamic launch since somebody said that it is known.
     pub(crate) is_established: bool,
+    /// What another server's memory held: taken at the next power-on.
+    pub(crate) volatile: Option<Vec<u8>>,
 }
 
 struct HostPlatform {
@@ -65,6 +69,7 @@ impl Host {
             is_on: false,
             locality: 0,
             is_established: false,
+            volatile: None,
         };
         machine.power_on();
         Ok(Self { inner: Mutex::new(machine) })
@@ -82,6 +87,11 @@ impl Machine {
         if !self.is_on {
             self.tpm.power_on(&mut self.platform);
             self.is_on = true;
+            if let Some(octets) = self.volatile.take()
+                && self.tpm.restore_volatile(&mut self.platform, &octets).is_err()
+            {
+                eprintln!("tpm_server: the volatile state cannot be used");
+            }
         }
     }
 
@@ -115,6 +125,24 @@ impl Machine {
     /// Ends a measurement; whether the TPM works.
     pub(crate) fn hash_end(&mut self) -> bool {
         self.is_on && self.tpm.hash_end(&mut self.platform).is_ok()
+    }
+
+    /// All records of the storage.
+    pub(crate) fn permanent_state(&mut self) -> Option<Vec<u8>> {
+        blob::export(&mut self.platform.storage).ok()
+    }
+
+    /// What memory holds; `None` without power.
+    pub(crate) fn volatile_state(&mut self) -> Option<Vec<u8>> {
+        let mut octets = vec![0; VOLATILE_SIZE_MAX];
+        let saved = self.is_on.then(|| self.tpm.save_volatile(&mut self.platform, &mut octets));
+        octets.truncate(saved?.ok()?);
+        Some(octets)
+    }
+
+    /// Replaces all records of a TPM without power; whether that was done.
+    pub(crate) fn set_permanent_state(&mut self, octets: &[u8]) -> bool {
+        !self.is_on && blob::import(&mut self.platform.storage, octets).is_ok()
     }
 
     /// Executes a command; a TPM without power says nothing.

@@ -6,6 +6,7 @@
 //! beside it. All of them lead to the same TPM.
 #![forbid(unsafe_code)]
 
+mod blob;
 mod control;
 mod host;
 mod keys;

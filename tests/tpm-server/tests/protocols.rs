@@ -74,36 +74,114 @@ fn measured(data: &[u8]) -> Vec<u8> {
     HashAlgorithm::Sha256.digest(&[&start, &digest]).to_vec()
 }
 
+/// A server with swtpm's two sockets.
+struct Swtpm {
+    control: UnixStream,
+    data: UnixStream,
+    folder: PathBuf,
+    _server: Server,
+}
+
+impl Swtpm {
+    fn start(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("tpm-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        let socket = folder.join("socket");
+        let text = socket.to_str().expect("a path of characters");
+        let mut server = Server::start(&["--unix", text]);
+        let control = server.connect(|| UnixStream::connect(format!("{text}.ctrl")));
+        let data = server.connect(|| UnixStream::connect(&socket));
+        Self { control, data, folder, _server: server }
+    }
+
+    /// A part of the state.
+    fn state(&mut self, part: u32) -> Vec<u8> {
+        let header: [u8; 16] = ask(&mut self.control, &words(&[0x0c, 0, part, 0]));
+        assert_eq!(header[..4], [0; 4]);
+        assert_eq!(header[8..12], header[12..], "all at once");
+        let size = u32::from_be_bytes(*header.last_chunk().expect("a size"));
+        let mut octets = vec![0; usize::try_from(size).expect("a size")];
+        self.control.read_exact(&mut octets).expect("the state");
+        octets
+    }
+
+    /// Gives it a part of the state: the result.
+    fn set_state(&mut self, part: u32, octets: &[u8]) -> [u8; 4] {
+        let size = u32::try_from(octets.len()).expect("a state is short");
+        ask(&mut self.control, &[&words(&[0x0d, 0, part, size])[..], octets].concat())
+    }
+}
+
+impl Drop for Swtpm {
+    fn drop(&mut self) {
+        let _removed = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// TPM2_PCR_Extend of PCR 0 in the bank of SHA-256.
+fn extend_pcr_0() -> Vec<u8> {
+    let header = [0x80, 2, 0, 0, 0, 65, 0, 0, 1, 0x82, 0, 0, 0, 0];
+    let area = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 1, 0, 0];
+    [&header[..], &area, &[0, 0, 0, 1, 0, 0x0b], &[7; 32]].concat()
+}
+
+/// A TPM goes on behind another server, and refuses what is no state.
+#[test]
+fn a_running_tpm_moves_to_another_server() {
+    let (mut from, mut to) = (Swtpm::start("from"), Swtpm::start("to"));
+    let started: [u8; 10] = ask(&mut from.data, STARTUP);
+    assert_eq!(started[6..], [0; 4]);
+    let extended: [u8; 19] = ask(&mut from.data, &extend_pcr_0());
+    assert_eq!(extended[6..10], [0; 4]);
+    let before: [u8; 62] = ask(&mut from.data, READ_PCR_0);
+    let (permanent, volatile) = (from.state(1), from.state(2));
+    assert!(from.state(3).is_empty());
+
+    assert_ne!(to.set_state(1, &permanent), [0; 4], "it has power");
+    assert_eq!(ask(&mut to.control, &words(&[0x0e])), [0; 4]);
+    let refused: [u8; 16] = ask(&mut to.control, &words(&[0x0c, 0, 2, 0]));
+    assert_ne!(refused[..4], [0; 4], "without power memory is empty");
+    assert_ne!(to.set_state(1, &permanent[1..]), [0; 4], "no state");
+    assert_eq!(to.set_state(1, &permanent), [0; 4]);
+    assert_eq!(to.set_state(2, &volatile), [0; 4]);
+    assert_eq!(to.set_state(3, &[]), [0; 4]);
+    assert_eq!(ask(&mut to.control, &words(&[2, 0])), [0; 4]);
+    let after: [u8; 62] = ask(&mut to.data, READ_PCR_0);
+    assert_eq!(after[28..], before[28..]);
+    let again: [u8; 10] = ask(&mut to.data, STARTUP);
+    assert_eq!(again[6..], [0, 0, 1, 0], "it is started");
+
+    // The same with octets that are no state: the TPM says that it failed.
+    assert_eq!(ask(&mut to.control, &words(&[0x0e])), [0; 4]);
+    assert_eq!(to.set_state(2, &volatile[1..]), [0; 4]);
+    assert_eq!(ask(&mut to.control, &words(&[2, 0])), [0; 4]);
+    let failed: [u8; 10] = ask(&mut to.data, STARTUP);
+    assert_eq!(failed[6..], [0, 0, 1, 1]);
+}
+
 #[test]
 fn the_control_channel_measures() {
-    let folder = std::env::temp_dir().join(format!("tpm-protocols-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let socket: PathBuf = folder.join("socket");
-    let text = socket.to_str().expect("a path of characters");
-    let mut server = Server::start(&["--unix", text]);
-    let mut control = server.connect(|| UnixStream::connect(format!("{text}.ctrl")));
-    let mut data = server.connect(|| UnixStream::connect(&socket));
-    let capabilities = u64::from_be_bytes(ask(&mut control, &words(&[1])));
+    let mut server = Swtpm::start("measures");
+    let Swtpm { control, data, .. } = &mut server;
+    let capabilities = u64::from_be_bytes(ask(control, &words(&[1])));
     assert_ne!(capabilities & 1 << 4, 0, "it says so");
-    assert_eq!(ask(&mut control, &words(&[4])), [0; 8], "no launch yet");
+    assert_eq!(ask(control, &words(&[4])), [0; 8], "no launch yet");
 
-    assert_eq!(ask(&mut control, &words(&[2, 0])), [0; 4], "power");
-    assert_eq!(ask(&mut control, &words(&[6])), [0; 4]);
-    assert_eq!(ask(&mut control, &[&words(&[7, 5])[..], b"first"].concat()), [0; 4]);
-    assert_eq!(ask(&mut control, &[&words(&[7, 5])[..], b" code"].concat()), [0; 4]);
-    assert_eq!(ask(&mut control, &words(&[8])), [0; 4]);
-    let started: [u8; 10] = ask(&mut data, STARTUP);
+    assert_eq!(ask(control, &words(&[2, 0])), [0; 4], "power");
+    assert_eq!(ask(control, &words(&[6])), [0; 4]);
+    assert_eq!(ask(control, &[&words(&[7, 5])[..], b"first"].concat()), [0; 4]);
+    assert_eq!(ask(control, &[&words(&[7, 5])[..], b" code"].concat()), [0; 4]);
+    assert_eq!(ask(control, &words(&[8])), [0; 4]);
+    let started: [u8; 10] = ask(data, STARTUP);
     assert_eq!(started[6..], [0; 4]);
-    let read: [u8; 62] = ask(&mut data, READ_PCR_0);
+    let read: [u8; 62] = ask(data, READ_PCR_0);
     assert_eq!(read[30..], measured(b"first code"));
 
-    assert_eq!(ask(&mut control, &words(&[4])), [0, 0, 0, 0, 1, 0, 0, 0], "a launch");
-    assert_eq!(ask(&mut control, &[&words(&[0x0b])[..], &[0]].concat()), [0; 4]);
-    assert_eq!(ask(&mut control, &words(&[4])), [0; 8]);
-    assert_eq!(ask(&mut control, &words(&[0x0e])), [0; 4], "no power");
-    assert_ne!(ask(&mut control, &words(&[6])), [0; 4], "nothing measures");
-    drop(server);
-    let _removed = std::fs::remove_dir_all(&folder);
+    assert_eq!(ask(control, &words(&[4])), [0, 0, 0, 0, 1, 0, 0, 0], "a launch");
+    assert_eq!(ask(control, &[&words(&[0x0b])[..], &[0]].concat()), [0; 4]);
+    assert_eq!(ask(control, &words(&[4])), [0; 8]);
+    assert_eq!(ask(control, &words(&[0x0e])), [0; 4], "no power");
+    assert_ne!(ask(control, &words(&[6])), [0; 4], "nothing measures");
 }
 
 /// Two ports, one behind the other, that nobody listens on now.
