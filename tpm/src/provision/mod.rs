@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the platform itself asks of its TPM, beside the commands (TCG EK Credential Profile, TCG
-//! Provisioning Guidance): the standard primary keys, places for endorsement certificates, measurements by
-//! hardware, and moving to another machine.
+//! Provisioning Guidance): the standard primary keys, places for endorsement certificates,
+//! measurements by hardware, and moving to another machine.
 //!
 //! Nothing here asks for an authorisation, since it is the machine that calls and no guest can;
 //! and nothing here depends on what a guest has enabled, disabled or set.

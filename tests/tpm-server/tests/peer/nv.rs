@@ -226,8 +226,8 @@ fn sizes_are_those_of_libtpms() {
     assert_eq!(read.map(|bytes| Fields(&bytes).sized().len()), Err(0x18b));
 }
 
-/// PINs count as libtpms' do: right and wrong values, limits that are reached, changed, or below the
-/// count; the owner sees the counts.
+/// PINs count as libtpms' do: right and wrong values, limits that are reached, changed, or below
+/// the count; the owner sees the counts.
 #[test]
 #[ignore = "needs swtpm"]
 fn pins_count_as_in_libtpms() {
