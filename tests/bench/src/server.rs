@@ -25,7 +25,8 @@ impl Server {
     pub(crate) fn ours(program: &str) -> Result<Self, Problem> {
         let (port, control) = (free_port()?, free_port()?);
         let program = fs::canonicalize(program)?;
-        let mut command = Command::new(program);
+        let mut command = on_one_processor();
+        command.arg(program);
         command.args(["--data", &port.to_string(), "--ctrl", &control.to_string()]);
         Self::start(command, port)
     }
@@ -33,8 +34,16 @@ impl Server {
     /// libtpms behind swtpm.
     pub(crate) fn swtpm() -> Result<Self, Problem> {
         let (port, control) = (free_port()?, free_port()?);
-        let mut command = Command::new("swtpm");
-        command.args(["socket", "--tpm2", "--flags", "not-need-init", "--seccomp", "action=none"]);
+        let mut command = on_one_processor();
+        command.args([
+            "swtpm",
+            "socket",
+            "--tpm2",
+            "--flags",
+            "not-need-init",
+            "--seccomp",
+            "action=none",
+        ]);
         command.args(["--server", &format!("type=tcp,port={port}")]);
         command.args(["--ctrl", &format!("type=tcp,port={control}")]);
         command.args(["--tpmstate", "dir=."]);
@@ -45,9 +54,7 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("bench-{}-{port}", std::process::id()));
         fs::create_dir_all(&folder)?;
         command.current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::null());
-        let child = command.spawn().map_err(|problem| {
-            format!("{}: {problem} (swtpm is a Debian package)", command.get_program().display())
-        })?;
+        let child = command.spawn()?;
         Ok(Self { child, folder, port })
     }
 
@@ -74,6 +81,13 @@ impl Drop for Server {
         let _ended = self.child.kill().and_then(|()| self.child.wait());
         let _removed = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Runs a program on the first processor, as the same process.
+fn on_one_processor() -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", "0"]);
+    command
 }
 
 fn free_port() -> Result<u16, Problem> {
