@@ -15,7 +15,8 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
-.PHONY: help run test check dependencies boots-20 figures cross-check bench tpm-server guest guest-update install clean
+.PHONY: help run test check dependencies boots-20 figures cross-check bench bench-keys tpm-server \
+	guest guest-update install clean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,10 @@ bench: ## processor time of each TPM command, beside libtpms (ARGS="--help"; nee
 
 cross-check: ## launch digest and ID block against PyPI's sev-snp-measure
 	@tests/cross-check/run
+
+bench-keys: ## CPU time of RSA keys and private operations beside other implementations
+	@$(CARGO) run --quiet --release --package crypto-pool --example keys -- $(KEYS)
+	@$(CARGO) run --quiet --release --package crypto-pool --example private
 
 tpm-server: ## the TPM engine behind a socket (ARGS="--help" for its options)
 	@$(CARGO) run --quiet --release --package tpm-server -- $(ARGS)

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPU time of key generation, with the `rsa` crate for comparison:
-//! `cargo run --release --example keys -p crypto-pool [count]`.
+//! CPU time of key generation in one thread, side by side with other implementations: `cargo run
+//! --release --example keys -p crypto-pool [count]`, which `make bench-keys` calls.
+//!
+//! Each round makes one key with each, so that a busy machine is the same for all. Beside the `rsa`
+//! crate and two primes of `crypto-primes` there is the OpenSSL that is installed, in a process of
+//! its own (`openssl_keys.py`); without it its column is missing.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crypto_pool::arithmetic::Backend;
 use crypto_pool::search::{KeyKind, KeySearch};
 use crypto_pool::{NoRandomness, Random};
+use crypto_primes::{Flavor, random_prime};
+use rsa::BoxedUint;
 
 /// Bytes of SHA-256 in counter mode: the generator's own cost is not what is measured here.
 struct Hashed(u64);
@@ -21,13 +29,6 @@ impl Random for Hashed {
         }
         Ok(())
     }
-}
-
-/// Time that this thread was on a processor; the wall's says more about other programs.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
-    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("a number"))
 }
 
 impl rand_core::TryRng for Hashed {
@@ -53,19 +54,17 @@ impl rand_core::TryRng for Hashed {
 
 impl rand_core::TryCryptoRng for Hashed {}
 
-/// Makes `rounds` keys and prints how long that took.
-fn measure(name: &str, bits: u16, rounds: u64, mut make: impl FnMut(u64)) {
-    let mut times: Vec<Duration> = (0..rounds)
-        .map(|round| {
-            let begin = cpu_time();
-            make(round);
-            cpu_time() - begin
-        })
-        .collect();
-    times.sort_unstable();
-    let mean = times.iter().sum::<Duration>() / u32::try_from(rounds).expect("a count");
-    let at = |percent: usize| times[times.len() * percent / 100];
-    println!("{name} RSA-{bits}: mean {mean:?}, p50 {:?}, p95 {:?}", at(50), at(95));
+/// Time that this thread was on a processor; the wall's says more about other programs.
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
+    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanoseconds.expect("a number"))
+}
+
+fn measure(make: impl FnOnce()) -> Duration {
+    let begin = cpu_time();
+    make();
+    cpu_time() - begin
 }
 
 fn search(bits: u16, backend: Backend, round: u64) {
@@ -74,15 +73,92 @@ fn search(bits: u16, backend: Backend, round: u64) {
     while search.step(2000, &mut draws, &mut witnesses).expect("randomness").is_none() {}
 }
 
+/// Another process that makes keys with OpenSSL.
+struct OpenSsl {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl OpenSsl {
+    /// Starts it; `None` when Python or OpenSSL is missing.
+    fn start() -> Option<Self> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/openssl_keys.py");
+        let mut process = Command::new("python3")
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let input = process.stdin.take()?;
+        let output = BufReader::new(process.stdout.take()?);
+        let mut openssl = Self { process, input, output };
+        println!("{}", openssl.line()?);
+        Some(openssl)
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.output.read_line(&mut line).ok().filter(|length| *length > 0)?;
+        Some(line.trim().to_owned())
+    }
+
+    fn make(&mut self, bits: u16) -> Option<Duration> {
+        writeln!(self.input, "{bits}").ok()?;
+        self.line()?.parse().ok().map(Duration::from_nanos)
+    }
+}
+
+impl Drop for OpenSsl {
+    fn drop(&mut self) {
+        // Its input ends with this process at the latest.
+        let _ended = self.process.kill().and_then(|()| self.process.wait());
+    }
+}
+
+/// The times of one implementation, in milliseconds: mean, median and 95th percentile.
+fn row(name: &str, bits: u16, mut times: Vec<Duration>) {
+    if times.is_empty() {
+        return;
+    }
+    times.sort_unstable();
+    let count = u32::try_from(times.len()).expect("a count");
+    let mean = times.iter().sum::<Duration>() / count;
+    let at = |percent: usize| times[times.len() * percent / 100];
+    let [mean, middle, high] = [mean, at(50), at(95)].map(|time| time.as_secs_f64() * 1000.0);
+    println!("| RSA-{bits} | {name} | {mean:.1} | {middle:.1} | {high:.1} |");
+}
+
 fn main() {
     let count: u64 = std::env::args().nth(1).map_or(50, |text| text.parse().expect("a count"));
+    let mut openssl = OpenSsl::start();
+    println!("| key | implementation | mean ms | p50 ms | p95 ms |");
+    println!("|---|---|---|---|---|");
     for bits in [2048, 3072, 4096] {
         let rounds = if bits == 2048 { count } else { count.div_ceil(5) };
-        measure("detected", bits, rounds, |round| search(bits, Backend::detect(), round));
-        measure("portable", bits, rounds, |round| search(bits, Backend::portable(), round));
-        measure("rsa crate", bits, rounds, |round| {
-            let mut random = Hashed(round << 32);
-            rsa::RsaPrivateKey::new(&mut random, usize::from(bits)).expect("a key");
-        });
+        let names = ["crypto-pool", "crypto-pool, portable", "rsa crate", "crypto-primes"];
+        let mut times = [const { Vec::new() }; 4];
+        let mut others = Vec::new();
+        for round in 0..rounds {
+            times[0].push(measure(|| search(bits, Backend::detect(), round)));
+            times[1].push(measure(|| search(bits, Backend::portable(), round)));
+            times[2].push(measure(|| {
+                let mut random = Hashed(round << 32);
+                rsa::RsaPrivateKey::new(&mut random, usize::from(bits)).expect("a key");
+            }));
+            times[3].push(measure(|| {
+                let mut random = Hashed(round << 32);
+                for _ in 0..2 {
+                    let length = u32::from(bits / 2);
+                    let prime: BoxedUint = random_prime(&mut random, Flavor::Any, length);
+                    std::hint::black_box(prime);
+                }
+            }));
+            others.extend(openssl.as_mut().and_then(|openssl| openssl.make(bits)));
+        }
+        for (name, times) in names.into_iter().zip(times) {
+            row(name, bits, times);
+        }
+        row("OpenSSL", bits, others);
     }
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Jobs: searches for keys that somebody asked for and that were not ready. The one who asked is
 //! told to come again, and every time that he does the job gets a longer slice of time, so that
-//! he never comes too often.
+//! he never comes too often (docs/key-pool.md has the arithmetic).
 
-use crate::arithmetic::Backend;
 use crate::primaries::DerivationName;
 use crate::random::Random;
 use crate::search::{KeyKind, KeySearch, RsaPrimes, SearchFault};
@@ -23,199 +22,162 @@ pub const fn slice(attempt: u32) -> u32 {
     if slice < SLICE_MAX { slice } else { SLICE_MAX }
 }
 
-/// At most `COUNT` jobs, whose draws come from generators of type `D`. The one that nobody asked
-/// for in the longest time is dropped, and wiped, when there is no room for a new one.
+/// What a search is to find, and where its draws come from.
+#[derive(Debug)]
+pub enum Product<D> {
+    /// Any key of a kind; who searches has the draws.
+    Fresh(KeyKind),
+    /// The key that a derivation gives; its generator belongs to the search.
+    Derived(DerivationName, KeyKind, D),
+}
+
+impl<D> Product<D> {
+    /// The kind of key.
+    pub const fn kind(&self) -> KeyKind {
+        match self {
+            Self::Fresh(kind) | Self::Derived(_, kind, _) => *kind,
+        }
+    }
+
+    /// Whether both are the same: any fresh key of a kind is as good as another.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fresh(kind), Self::Fresh(other)) => kind == other,
+            (Self::Derived(name, ..), Self::Derived(other, ..)) => name == other,
+            _ => false,
+        }
+    }
+}
+
+/// A search with its product.
+#[derive(Debug)]
+pub struct Task<D> {
+    /// What it is to find.
+    pub product: Product<D>,
+    /// How far it is.
+    pub search: KeySearch,
+}
+
+impl<D: Random> Task<D> {
+    /// Goes on for at most `budget` multiplications (and 40). `draws` are for a fresh key.
+    ///
+    /// # Errors
+    /// [`SearchFault`]; the task is of no use then.
+    pub fn step(
+        &mut self,
+        budget: u32,
+        draws: &mut D,
+        witnesses: &mut D,
+    ) -> Result<Option<RsaPrimes>, SearchFault> {
+        let draws = match &mut self.product {
+            Product::Fresh(_) => draws,
+            Product::Derived(_, _, draws) => draws,
+        };
+        self.search.step(budget, draws, witnesses)
+    }
+}
+
+/// A task that somebody waits for.
+#[derive(Debug)]
+pub struct Job<D> {
+    /// The search.
+    pub task: Task<D>,
+    /// What it found while nobody asked.
+    pub found: Option<RsaPrimes>,
+    /// How often it was asked for.
+    attempts: u32,
+    /// When it was asked for last.
+    asked: u64,
+}
+
+impl<D> Job<D> {
+    /// The number of this attempt, from 0 on.
+    pub const fn next_attempt(&mut self) -> u32 {
+        let attempt = self.attempts;
+        self.attempts = self.attempts.saturating_add(1);
+        attempt
+    }
+}
+
+/// At most `COUNT` jobs. The one that nobody asked for in the longest time is dropped, and wiped,
+/// when there is no room for a new one.
 #[derive(Debug)]
 pub struct Jobs<D, const COUNT: usize> {
-    backend: Backend,
-    jobs: [Option<Job<D>>; COUNT],
+    places: [Option<Job<D>>; COUNT],
     /// Counts requests, to tell which job was asked for last.
     clock: u64,
 }
 
-#[derive(Debug)]
-struct Job<D> {
-    name: DerivationName,
-    draws: D,
-    search: KeySearch,
-    found: Option<RsaPrimes>,
-    attempts: u32,
-    asked: u64,
-}
-
-impl<D: Random, const COUNT: usize> Jobs<D, COUNT> {
+impl<D, const COUNT: usize> Jobs<D, COUNT> {
     /// No jobs.
     #[must_use]
-    pub const fn new(backend: Backend) -> Self {
-        Self { backend, jobs: [const { None }; COUNT], clock: 0 }
+    pub const fn new() -> Self {
+        Self { places: [const { None }; COUNT], clock: 0 }
     }
 
-    /// Asks for the key of the derivation `name`: gives it if it is found by the end of this
-    /// attempt's slice, and forgets the job then. `draws` is used if there is no such job yet.
-    ///
-    /// # Errors
-    /// [`SearchFault`]; the job is dropped then.
-    pub fn ask(
-        &mut self,
-        name: &DerivationName,
-        kind: KeyKind,
-        draws: impl FnOnce() -> D,
-        witnesses: &mut dyn Random,
-    ) -> Result<Option<RsaPrimes>, SearchFault> {
+    /// The place of the job for `product`, which is asked for now.
+    pub fn find(&mut self, product: &Product<D>) -> Option<usize> {
         self.clock += 1;
-        let clock = self.clock;
-        let mut job = match self.remove(name) {
-            Some(job) => job,
-            None => Job {
-                name: *name,
-                draws: draws(),
-                search: KeySearch::new(kind, self.backend)?,
-                found: None,
-                attempts: 0,
-                asked: 0,
-            },
-        };
-        job.asked = clock;
-        job.step(slice(job.attempts), witnesses)?;
-        job.attempts = job.attempts.saturating_add(1);
-        if job.found.is_some() {
-            return Ok(job.found);
-        }
-        self.insert(job);
-        Ok(None)
+        let is_same = |job: &Job<D>| job.task.product.is_same(product);
+        let place = self.places.iter().position(|place| place.as_ref().is_some_and(is_same))?;
+        self.at(place)?.asked = self.clock;
+        Some(place)
     }
 
-    /// Works for at most `budget` multiplications (and 40) on the job that was asked for last and
-    /// is not done. Returns whether there was one.
-    ///
-    /// # Errors
-    /// [`SearchFault`]; the job is dropped then.
-    pub fn work(&mut self, budget: u32, witnesses: &mut dyn Random) -> Result<bool, SearchFault> {
-        let waiting = self
-            .jobs
-            .iter_mut()
-            .filter(|place| place.as_ref().is_some_and(|job| job.found.is_none()));
-        let newest = waiting.max_by_key(|place| place.as_ref().map(|job| job.asked));
-        let Some(place) = newest else { return Ok(false) };
-        let Some(job) = place else { return Ok(false) };
-        let result = job.step(budget, witnesses);
-        if result.is_err() {
+    /// Puts a new job in the place of none, or of the one that was not asked for the longest time;
+    /// `None` when there are no places at all.
+    pub fn begin(&mut self, task: Task<D>) -> Option<usize> {
+        let asked = |place: &Option<Job<D>>| place.as_ref().map_or(0, |job| job.asked);
+        let (place, oldest) =
+            self.places.iter_mut().enumerate().min_by_key(|(_, place)| asked(place))?;
+        *oldest = Some(Job { task, found: None, attempts: 0, asked: self.clock });
+        Some(place)
+    }
+
+    /// The place of the job that was asked for last and is not done.
+    #[must_use]
+    pub fn newest(&self) -> Option<usize> {
+        let jobs = self.places.iter().enumerate();
+        let waiting = jobs.filter_map(|(place, job)| Some((place, job.as_ref()?)));
+        let waiting = waiting.filter(|(_, job)| job.found.is_none());
+        waiting.max_by_key(|(_, job)| job.asked).map(|(place, _)| place)
+    }
+
+    /// The job at a place.
+    pub fn at(&mut self, place: usize) -> Option<&mut Job<D>> {
+        self.places.get_mut(place)?.as_mut()
+    }
+
+    /// Ends the job at a place.
+    pub fn end(&mut self, place: usize) {
+        if let Some(place) = self.places.get_mut(place) {
             *place = None;
         }
-        result.map(|()| true)
     }
 
-    /// Drops and wipes all jobs: a seed changed.
-    pub fn clear(&mut self) {
-        self.jobs = [const { None }; COUNT];
-    }
-
-    fn remove(&mut self, name: &DerivationName) -> Option<Job<D>> {
-        let named =
-            |place: &&mut Option<Job<D>>| place.as_ref().is_some_and(|job| job.name == *name);
-        self.jobs.iter_mut().find(named)?.take()
-    }
-
-    fn insert(&mut self, job: Job<D>) {
-        let oldest_first = |place: &&mut Option<Job<D>>| place.as_ref().map_or(0, |old| old.asked);
-        if let Some(place) = self.jobs.iter_mut().min_by_key(oldest_first) {
-            *place = Some(job);
+    /// Drops and wipes the jobs of derivations.
+    pub fn forget_derived(&mut self) {
+        let derived = |job: &mut Job<D>| matches!(job.task.product, Product::Derived(..));
+        for place in &mut self.places {
+            let _dropped = place.take_if(derived);
         }
     }
 }
 
-impl<D: Random> Job<D> {
-    fn step(&mut self, budget: u32, witnesses: &mut dyn Random) -> Result<(), SearchFault> {
-        if self.found.is_none() {
-            self.found = self.search.step(budget, &mut self.draws, witnesses)?;
-        }
-        Ok(())
+impl<D, const COUNT: usize> Default for Jobs<D, COUNT> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::tests::{Hashed, find};
-
-    const SMALL: KeyKind = KeyKind::usual(1024);
-    /// As often as Linux sends a command that is answered with a request to retry.
-    const ATTEMPTS: u32 = 7;
-
-    fn name(number: u8) -> DerivationName {
-        [number; 32]
-    }
 
     #[test]
     fn slices_grow_and_end() {
         assert_eq!((slice(0), slice(1), slice(2)), (2_000, 6_000, 18_000));
         assert_eq!(slice(7), SLICE_MAX);
         assert_eq!(slice(u32::MAX), SLICE_MAX);
-    }
-
-    #[test]
-    fn asking_again_finds_the_same_job() {
-        let mut jobs = Jobs::<Hashed, 2>::new(Backend::detect());
-        let mut witnesses = Hashed(1 << 60);
-        let expected = find(SMALL, Backend::detect(), 7, u32::MAX).0;
-        let mut asked = 0;
-        let found = loop {
-            // Only the first generator counts: the others would give other keys.
-            let draws = || Hashed(7 + 1_000_000 * asked);
-            if let Some(found) = jobs.ask(&name(1), SMALL, draws, &mut witnesses).unwrap() {
-                break found;
-            }
-            asked += 1;
-        };
-        assert_eq!(found.p(), expected.p());
-        assert!(asked > 0);
-        assert_eq!(jobs.work(10, &mut witnesses), Ok(false), "a job that is done is forgotten");
-    }
-
-    #[test]
-    fn background_work_finishes_a_job() {
-        let mut jobs = Jobs::<Hashed, 2>::new(Backend::detect());
-        let mut witnesses = Hashed(1 << 60);
-        assert_eq!(jobs.work(1000, &mut witnesses), Ok(false));
-        let first = jobs.ask(&name(1), SMALL, || Hashed(7), &mut witnesses).unwrap();
-        assert!(first.is_none());
-        while jobs.work(1000, &mut witnesses).unwrap() {}
-        let found = jobs.ask(&name(1), SMALL, || Hashed(8), &mut witnesses).unwrap().unwrap();
-        assert_eq!(found.p(), find(SMALL, Backend::detect(), 7, u32::MAX).0.p());
-    }
-
-    #[test]
-    fn abandoned_jobs_make_room() {
-        let mut jobs = Jobs::<Hashed, 2>::new(Backend::detect());
-        let mut witnesses = Hashed(1 << 60);
-        let large = KeyKind::usual(4096);
-        for number in 1..=3 {
-            let seed = u64::from(number) << 32;
-            let found = jobs.ask(&name(number), large, || Hashed(seed), &mut witnesses).unwrap();
-            assert!(found.is_none());
-        }
-        let there = |number| jobs.jobs.iter().flatten().any(|job| job.name == name(number));
-        assert!(!there(1) && there(2) && there(3));
-        jobs.clear();
-        assert_eq!(jobs.work(1, &mut witnesses), Ok(false));
-        let odd = KeyKind { bits: 2048, exponent: 4 };
-        let refused = jobs.ask(&name(4), odd, || Hashed(1), &mut witnesses);
-        assert_eq!(refused.err(), Some(SearchFault::Unsupported));
-    }
-
-    /// Nobody has to ask more often than Linux does. The slices of seven attempts add up to 2.2
-    /// million multiplications. A prime of 1024 bits takes 45,000 on average and the number of
-    /// tests is geometrically distributed, so two of them take longer with a probability of
-    /// (1 + 48)·e^-48, which is 10^-19; for 2048 bits it is 10^-9.
-    #[test]
-    fn attempts_suffice_for_the_slowest_search() {
-        let granted: u64 = (0..ATTEMPTS).map(|attempt| u64::from(slice(attempt))).sum();
-        let slowest = (0..12)
-            .map(|seed| {
-                let (_, steps) = find(KeyKind::usual(2048), Backend::detect(), seed << 40, 5_000);
-                u64::from(steps) * 5_000
-            })
-            .max();
-        assert!(slowest.unwrap() * 4 < granted, "{slowest:?} against {granted}");
     }
 }

@@ -6,9 +6,11 @@
 //! |---|---|
 //! | [`arithmetic`] | Montgomery arithmetic and exponentiation, portable and with MULX/ADX |
 //! | [`search`] | the search for a key as a state machine that counts its multiplications |
-//! | [`pool`] | ready keys, to be taken without waiting by any processor |
+//! | [`shelf`] | ready things, to be taken without waiting by any processor |
+//! | [`pool`] | a shelf for each length of key |
 //! | [`primaries`] | the primes of derivations that were done before |
 //! | [`jobs`] | searches that somebody comes again for |
+//! | [`workshop`] | where one processor at a time works for all of these |
 //!
 //! The crate knows nothing of TPMs; it only finds primes. Its callers make keys of them.
 #![no_std]
@@ -20,5 +22,10 @@ pub mod pool;
 pub mod primaries;
 mod random;
 pub mod search;
+pub mod shelf;
+#[cfg(test)]
+mod shelf_tests;
+mod sync;
+pub mod workshop;
 
 pub use random::{NoRandomness, Random};

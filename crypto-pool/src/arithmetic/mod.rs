@@ -12,6 +12,7 @@ mod backend;
 pub(crate) mod limbs;
 mod modulus;
 pub(crate) mod power;
+pub(crate) mod shift;
 
 pub use backend::Backend;
 pub use modulus::{Modulus, Residue, Scratch};

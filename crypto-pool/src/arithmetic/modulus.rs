@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A modulus with what Montgomery arithmetic needs of it, and residues.
 
-use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
-use crypto_bigint::{Odd, Uint};
+use crypto_bigint::Uint;
 use zeroize::Zeroize;
 
 #[cfg(target_arch = "x86_64")]
@@ -42,44 +41,68 @@ impl core::fmt::Debug for Scratch {
 
 /// An odd modulus. Wiped on drop.
 pub struct Modulus<const N: usize> {
-    parameters: FixedMontyParams<N>,
+    number: [u64; N],
+    /// 2^(64·N) modulo the number.
+    one: Residue<N>,
+    /// -1/number modulo 2^64.
     negative_inverse: u64,
     backend: Backend,
 }
 
 impl<const N: usize> Modulus<N> {
-    /// The modulus `number`, unless it is even or 1. In constant time.
+    /// The modulus `number`, unless it is even or 1. In constant time for numbers whose highest bit
+    /// is set, as those of keys and primes are.
     #[must_use]
     pub fn new(number: &[u64; N], backend: Backend) -> Option<Self> {
-        let number = Uint::from_words(*number);
-        let parameters = FixedMontyParams::new(Odd::new(number).into_option()?);
-        let negative_inverse = parameters.mod_neg_inv().0;
-        (number != Uint::ONE).then_some(Self { parameters, negative_inverse, backend })
+        let lowest = number.first().copied().filter(|lowest| lowest & 1 == 1)?;
+        let mut modulus = Self {
+            number: *number,
+            one: [0; N],
+            negative_inverse: negative_inverse(lowest),
+            backend,
+        };
+        if modulus.number == unit() {
+            return None;
+        }
+        if number.last().is_some_and(|highest| highest >> 63 == 1) {
+            // 2^(64·N) less the number is less than the number.
+            let mut borrow = false;
+            for (place, limb) in modulus.one.iter_mut().zip(number) {
+                (*place, borrow) = 0u64.borrowing_sub(*limb, borrow);
+            }
+        } else {
+            modulus.one = unit();
+            for _ in 0..64 * N {
+                modulus.one = modulus.double(&modulus.one);
+            }
+        }
+        Some(modulus)
     }
 
     /// The modulus as a number.
     #[must_use]
-    pub fn number(&self) -> &[u64; N] {
-        self.parameters.modulus().as_ref().as_words()
+    pub const fn number(&self) -> &[u64; N] {
+        &self.number
     }
 
     /// 1.
     #[must_use]
-    pub fn one(&self) -> Residue<N> {
-        self.parameters.one().to_words()
+    pub const fn one(&self) -> Residue<N> {
+        self.one
     }
 
     /// -1.
     #[must_use]
     pub fn minus_one(&self) -> Residue<N> {
-        self.parameters.modulus().wrapping_sub(self.parameters.one()).to_words()
+        let number = Uint::from_words(self.number);
+        number.wrapping_sub(&Uint::from_words(self.one)).to_words()
     }
 
     /// a · b.
     #[must_use]
     pub fn multiply(&self, scratch: &mut Scratch, a: &Residue<N>, b: &Residue<N>) -> Residue<N> {
         match self.backend.0 {
-            Kind::Portable => self.form(a).mul(&self.form(b)).to_montgomery().to_words(),
+            Kind::Portable => self.reduce(Uint::from_words(*a).widening_mul(&Uint::from_words(*b))),
             #[cfg(target_arch = "x86_64")]
             Kind::Adx(adx) => {
                 adx.multiply(&mut scratch.0, self.number(), self.negative_inverse, a, b)
@@ -91,10 +114,36 @@ impl<const N: usize> Modulus<N> {
     #[must_use]
     pub fn square(&self, scratch: &mut Scratch, a: &Residue<N>) -> Residue<N> {
         match self.backend.0 {
-            Kind::Portable => self.form(a).square().to_montgomery().to_words(),
+            Kind::Portable => self.reduce(Uint::from_words(*a).widening_square()),
             #[cfg(target_arch = "x86_64")]
             Kind::Adx(adx) => adx.square(&mut scratch.0, self.number(), self.negative_inverse, a),
         }
+    }
+
+    /// A product divided by 2^(64·N), for the portable backend: limb by limb from below, a multiple
+    /// of the modulus makes the lowest limb zero.
+    fn reduce(&self, (low, high): (Uint<N>, Uint<N>)) -> Residue<N> {
+        let (mut low, mut high) = (low.to_words(), high.to_words());
+        let mut overflow = 0;
+        for row in 0..N {
+            let quotient = low.get(row).copied().unwrap_or(0).wrapping_mul(self.negative_inverse);
+            let mut carry = 0;
+            let sum = low.iter_mut().chain(&mut high).skip(row);
+            for (place, limb) in sum.zip(&self.number) {
+                (*place, carry) = limb.carrying_mul_add(quotient, *place, carry);
+            }
+            // The row ends below this limb; what falls out of it belongs to the next row's end.
+            if let Some(place) = high.get_mut(row) {
+                let (sum, first) = place.overflowing_add(carry);
+                let (sum, second) = sum.overflowing_add(overflow);
+                *place = sum;
+                overflow = u64::from(first) + u64::from(second);
+            }
+        }
+        let result = subtract_once(&high, overflow, &self.number);
+        low.zeroize();
+        high.zeroize();
+        result
     }
 
     /// 2 · a.
@@ -108,29 +157,53 @@ impl<const N: usize> Modulus<N> {
     /// The Montgomery form of any number of `N` limbs.
     #[must_use]
     pub fn enter(&self, scratch: &mut Scratch, number: &[u64; N]) -> Residue<N> {
+        // 2^(64·N) in Montgomery form: 64·N is odd·2^squarings, so 2^odd is squared as often.
+        let squarings = (64 * N).trailing_zeros();
+        let mut factor = self.one;
+        for _ in 0..(64 * N) >> squarings {
+            factor = self.double(&factor);
+        }
+        for _ in 0..squarings {
+            factor = self.square(scratch, &factor);
+        }
         // One factor may be any number of N limbs: the product is still less than 2^(64·N) times
         // the modulus, which is all that the reduction needs.
-        self.multiply(scratch, number, &self.parameters.r2().to_words())
+        let residue = self.multiply(scratch, number, &factor);
+        factor.zeroize();
+        residue
     }
 
     /// The number, less than the modulus, whose Montgomery form is `residue`.
     #[must_use]
     pub fn leave(&self, scratch: &mut Scratch, residue: &Residue<N>) -> [u64; N] {
-        let mut one = [0; N];
-        if let Some(lowest) = one.first_mut() {
-            *lowest = 1;
-        }
-        self.multiply(scratch, residue, &one)
+        self.multiply(scratch, residue, &unit())
     }
+}
 
-    fn form(&self, residue: &Residue<N>) -> FixedMontyForm<N> {
-        FixedMontyForm::from_montgomery(Uint::from_words(*residue), &self.parameters)
+/// The number 1.
+fn unit<const N: usize>() -> [u64; N] {
+    let mut one = [0; N];
+    if let Some(lowest) = one.first_mut() {
+        *lowest = 1;
     }
+    one
+}
+
+/// -1/`odd` modulo 2^64, by Newton's iteration; x·x = 1 modulo 8 to begin with.
+const fn negative_inverse(odd: u64) -> u64 {
+    let mut inverse = odd;
+    let mut bits = 3;
+    while bits < u64::BITS {
+        inverse = inverse.wrapping_mul(2u64.wrapping_sub(odd.wrapping_mul(inverse)));
+        bits *= 2;
+    }
+    inverse.wrapping_neg()
 }
 
 impl<const N: usize> Drop for Modulus<N> {
     fn drop(&mut self) {
-        self.parameters.zeroize();
+        self.number.zeroize();
+        self.one.zeroize();
         self.negative_inverse.zeroize();
     }
 }

@@ -33,6 +33,15 @@ impl KeyKind {
         Self { bits, exponent: 65537 }
     }
 
+    /// How many multiplications of its primes' length take as long as `budget` of 1024 bits: that
+    /// grows with the square of the length.
+    #[must_use]
+    pub fn scale(self, budget: u32) -> u32 {
+        let ratio = u64::from(self.bits.max(1));
+        let scaled = u64::from(budget) * 2048 * 2048 / (ratio * ratio);
+        u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+    }
+
     /// Length of a prime, in bytes.
     #[must_use]
     pub fn prime_size(self) -> usize {
@@ -315,6 +324,7 @@ pub(crate) mod tests {
     use crypto_bigint::{Odd, Uint};
 
     /// A generator for tests: SHA-256 in counter mode.
+    #[derive(Debug)]
     pub(crate) struct Hashed(pub(crate) u64);
 
     impl Random for Hashed {
@@ -477,6 +487,13 @@ pub(crate) mod tests {
         let mut limbs = [0; 8];
         limbs[0] = 29;
         assert_eq!(inverse_of_exponent(&limbs, 7).err(), Some(SearchFault::Arithmetic));
+    }
+
+    #[test]
+    fn budgets_follow_the_length() {
+        let scaled = |bits| KeyKind::usual(bits).scale(2000);
+        assert_eq!([1024, 2048, 3072, 4096].map(scaled), [8000, 2000, 888, 500]);
+        assert_eq!(KeyKind::usual(4096).scale(0), 1, "a step always gets on");
     }
 
     /// A wrong prime does not get through the pairwise test.

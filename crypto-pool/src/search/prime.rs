@@ -17,6 +17,7 @@ use zeroize::Zeroize;
 
 use super::trial::{GROUPS_ALL, GROUPS_PER_MULTIPLICATION, has_factor};
 use crate::arithmetic::limbs::{bits, subtract_once};
+use crate::arithmetic::shift::{SHIFT_MAX, Shift};
 use crate::arithmetic::{Backend, Modulus, Power, Residue, Scratch};
 use crate::random::{NoRandomness, Random};
 
@@ -27,6 +28,11 @@ const DRAWS_MAX: u32 = 100_000;
 const SQUARE_ROOT_OF_2: u64 = 0xB504_F333_F9DE_6484;
 /// What a draw costs, in multiplications.
 const DRAW_COST: u32 = 2;
+/// Bits of the Fermat test's exponent that one shift takes care of: 2^5 - 1 is the longest.
+const FERMAT_WINDOW_BITS: usize = 5;
+const _: () = assert!((1 << FERMAT_WINDOW_BITS) - 1 <= SHIFT_MAX);
+/// What a window costs, in multiplications: the shift is much less than one.
+const FERMAT_WINDOW_COST: u32 = 5;
 /// Groups of primes that are divided by in one go.
 const GROUPS_AT_ONCE: usize = 32;
 
@@ -76,6 +82,7 @@ pub struct PrimeSearch<const N: usize> {
     modulus: Option<Modulus<N>>,
     /// The power of 2 of the Fermat test.
     fermat: Secret<N>,
+    shift: Option<Shift>,
     /// The power of a random base, while there is one.
     power: Option<Power<N>>,
 }
@@ -85,7 +92,7 @@ enum Phase {
     Draw,
     /// Trial division goes on with this group of primes.
     TrialDivide(usize),
-    /// This many bits of the Fermat test's exponent are left.
+    /// The Fermat test, with this many bits of its exponent left.
     Fermat(usize),
     /// This many rounds of Miller–Rabin are done.
     Confirm(u32),
@@ -111,6 +118,7 @@ impl<const N: usize> PrimeSearch<N> {
             candidate: Secret([0; N]),
             modulus: None,
             fermat: Secret([0; N]),
+            shift: None,
             power: None,
         }
     }
@@ -179,26 +187,34 @@ impl<const N: usize> PrimeSearch<N> {
         }
         self.modulus = Modulus::new(&self.candidate.0, self.backend);
         let Some(modulus) = &self.modulus else { return Phase::Draw };
-        // The highest bit of c - 1 is set: begin with 2^1.
-        self.fermat.0 = modulus.double(&modulus.one());
-        Phase::Fermat(64 * N - 1)
+        self.fermat.0 = modulus.one();
+        self.shift = Some(Shift::new(&self.candidate.0));
+        Phase::Fermat(64 * N)
     }
 
-    /// 2^(c - 1) modulo c, bit by bit; every bit takes a squaring and a doubling.
+    /// 2^(c - 1) modulo c, in windows of a few bits: each takes as many squarings, and one shift.
     fn fermat(&mut self, budget: &mut u32, scratch: &mut Scratch, mut left_bits: usize) -> Phase {
-        let Some(modulus) = &self.modulus else { return Phase::Draw };
+        let (Some(modulus), Some(shift)) = (&self.modulus, &self.shift) else {
+            return Phase::Draw;
+        };
         let power = &mut self.fermat.0;
         while *budget > 0 && left_bits > 0 {
-            *budget -= 1;
-            left_bits -= 1;
-            *power = modulus.square(scratch, power);
-            let doubled = Secret(modulus.double(power));
-            // c - 1 differs from c in the lowest bit only.
-            let bit = if left_bits == 0 { 0 } else { bits(&self.candidate.0, left_bits, 1) };
-            let mask = core::hint::black_box(bit).wrapping_neg();
-            for (place, doubled) in power.iter_mut().zip(&doubled.0) {
-                *place = (*place & !mask) | (doubled & mask);
+            // The first window is what is left over when the others are full.
+            let width = match left_bits % FERMAT_WINDOW_BITS {
+                0 => FERMAT_WINDOW_BITS,
+                rest => rest,
+            };
+            *budget = budget.saturating_sub(FERMAT_WINDOW_COST);
+            if left_bits < 64 * N {
+                for _ in 0..width {
+                    *power = modulus.square(scratch, power);
+                }
             }
+            left_bits -= width;
+            let window = bits(&self.candidate.0, left_bits, width);
+            // c - 1 differs from c in the lowest bit only.
+            let window = if left_bits == 0 { window & !1 } else { window };
+            *power = shift.apply(&self.candidate.0, power, window);
         }
         if left_bits > 0 {
             Phase::Fermat(left_bits)

@@ -19,6 +19,9 @@ pub(super) const GROUPS_PER_MULTIPLICATION: usize = 4;
 /// All groups.
 pub(super) const GROUPS_ALL: usize = GROUP_COUNT;
 
+/// Groups that are divided by side by side.
+const ABREAST: usize = 4;
+
 /// Consecutive primes and their product.
 #[derive(Clone, Copy)]
 struct Group {
@@ -32,12 +35,47 @@ struct Group {
 /// Whether a prime of the groups from `first` on, `count` of them, divides `number`. Leaves at the
 /// first one: numbers that are rejected have nothing to do with those that are not.
 pub(super) fn has_factor<const N: usize>(number: &[u64; N], first: usize, count: usize) -> bool {
-    GROUPS.iter().skip(first).take(count).any(|group| group.divides_in_part(number))
+    let groups = GROUPS.get(first..).unwrap_or_default();
+    let groups = groups.get(..count).unwrap_or(groups);
+    // The smallest primes reject most numbers: they go alone.
+    let (smallest, others) = groups.split_at_checked(1).unwrap_or_default();
+    let (abreast, rest) = others.as_chunks::<ABREAST>();
+    divides(smallest, number)
+        || abreast.iter().any(|groups| {
+            let rests = exact_remainders(groups, number);
+            groups.iter().zip(rests).any(|(group, rest)| group.has_factor_in_common(rest))
+        })
+        || divides(rest, number)
+}
+
+/// Whether a prime of these groups divides `number`, one group after the other.
+fn divides<const N: usize>(groups: &[Group], number: &[u64; N]) -> bool {
+    groups.iter().any(|group| {
+        let [rest] = exact_remainders(&[*group], number);
+        group.has_factor_in_common(rest)
+    })
+}
+
+/// Numbers that are congruent to -`number` / 2^(64·N) modulo the groups' products, and at most
+/// that. Each limb waits for the one before, so several groups at a time keep the processor busy.
+fn exact_remainders<const N: usize, const COUNT: usize>(
+    groups: &[Group; COUNT],
+    number: &[u64; N],
+) -> [u64; COUNT] {
+    let mut carries = [0; COUNT];
+    for limb in number {
+        for (carry, group) in carries.iter_mut().zip(groups) {
+            let (difference, borrow) = limb.overflowing_sub(*carry);
+            let quotient = difference.wrapping_mul(group.inverse);
+            *carry = high(quotient, group.product) + u64::from(borrow);
+        }
+    }
+    carries
 }
 
 impl Group {
-    fn divides_in_part<const N: usize>(&self, number: &[u64; N]) -> bool {
-        let rest = self.exact_remainder(number);
+    /// Whether one of its primes divides the rest of a number.
+    fn has_factor_in_common(&self, rest: u64) -> bool {
         let primes = usize::from(self.first)..usize::from(self.first) + usize::from(self.count);
         let inverses = INVERSES.get(primes.clone()).unwrap_or_default();
         let primes = PRIMES.get(primes).unwrap_or_default();
@@ -45,17 +83,6 @@ impl Group {
             // The quotient of an exact division times the prime does not exceed a limb.
             high(rest.wrapping_mul(*inverse), u64::from(*prime)) == 0
         })
-    }
-
-    /// A number that is congruent to -`number` / 2^(64·N) modulo the product, and at most that.
-    fn exact_remainder<const N: usize>(&self, number: &[u64; N]) -> u64 {
-        let mut carry = 0;
-        for limb in number {
-            let (difference, borrow) = limb.overflowing_sub(carry);
-            let quotient = difference.wrapping_mul(self.inverse);
-            carry = high(quotient, self.product) + u64::from(borrow);
-        }
-        carry
     }
 }
 
@@ -155,7 +182,7 @@ mod tests {
             });
             let number = Uint::<16>::from_words(words).wrapping_sub(&Uint::from_u64(round));
             for group in &GROUPS {
-                let rest = group.exact_remainder(number.as_words());
+                let [rest] = exact_remainders(&[*group], number.as_words());
                 assert!(rest <= group.product);
                 let product = NonZero::new(Limb(group.product)).unwrap();
                 assert_eq!(number.rem_limb(product).0 == 0, rest % group.product == 0);
