@@ -41,8 +41,8 @@ pub enum DerivationVersion {
     One = 1,
 }
 
-/// A CTR_DRBG with AES-256.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// A CTR_DRBG with AES-256. A copy gives the same: only for a derivation that is to be done again.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct CtrDrbg {
     key: [u8; KEY_SIZE],
     v: Block,

@@ -23,6 +23,8 @@ mod policy_tests;
 mod resolve;
 mod respond;
 #[cfg(test)]
+mod retry_tests;
+#[cfg(test)]
 mod tests;
 mod value;
 
@@ -128,6 +130,12 @@ impl Tpm {
         };
         let outcome = finish(state, platform, buffer, outcome);
         outcome.unwrap_or_else(|code| respond::error(code, response))
+    }
+
+    /// A number that changes when any primary seed does: what its platform keeps of derivations is
+    /// of no use any more then. Differs from start to start.
+    pub const fn seed_changes(&self) -> u64 {
+        self.state.seed_changes
     }
 
     /// The state, for reports and validation; it holds secrets.

@@ -47,6 +47,12 @@ pub trait Platform {
     /// What the TPM says of its maker.
     fn vendor(&self) -> Vendor;
 
+    /// Number `property` of the numbers that this machine tells with TPM_CAP_VENDOR_PROPERTY;
+    /// `None` behind the last one of a row.
+    fn vendor_value(&mut self, _property: u32) -> Option<u32> {
+        None
+    }
+
     /// An authenticated countdown timer expired (TPM2_ACT_SetTimeout); most machines do nothing.
     fn timer_expired(&mut self, _timer: u8) {}
 }
@@ -152,6 +158,11 @@ pub trait Keys {
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), KeyFault>;
+
+    /// Whether the source is sound; the TPM's self-test asks.
+    fn is_sound(&mut self) -> bool {
+        true
+    }
 }
 
 /// What the TPM says of its maker (TPM_PT_MANUFACTURER and the following).

@@ -241,6 +241,7 @@ impl State {
             Handle::PLATFORM => self.permanent.change().platform.seed = seed,
             _ => self.reset.change().null_seed = seed,
         }
+        self.seed_changes = self.seed_changes.wrapping_add(1);
         Ok(())
     }
 

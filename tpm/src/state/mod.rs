@@ -110,6 +110,8 @@ pub struct State {
     pub shutdown_before: Shutdown,
     /// The command is TPM2_Shutdown: what it changes does not make its own record useless.
     pub is_shutting_down: bool,
+    /// Primary seeds that were made anew since the program started.
+    pub seed_changes: u64,
     /// The random bit generator; there is one from power-on to failure.
     drbg: Option<CtrDrbg>,
 }
@@ -160,6 +162,7 @@ impl State {
             launch: Launch::NONE,
             shutdown_before: Shutdown::None,
             is_shutting_down: false,
+            seed_changes: 0,
             drbg: None,
         }
     }
@@ -200,6 +203,12 @@ impl State {
     /// Whether the generator has given out enough to be seeded again.
     pub fn wants_reseed(&self) -> bool {
         self.drbg.as_ref().is_none_or(CtrDrbg::wants_reseed)
+    }
+
+    /// What the generator would give, to see whether it was drawn from.
+    #[cfg(test)]
+    pub(crate) fn random_fingerprint(&self) -> Option<crate::crypto::hash::Digest> {
+        self.drbg.as_ref().map(CtrDrbg::fingerprint)
     }
 
     /// Whether a hierarchy can be used; the NULL hierarchy always can.

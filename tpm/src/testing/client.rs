@@ -199,6 +199,13 @@ impl Machine {
         let response = self.raw(&frame(0x8002, code, &octets));
         check_response(code, split(&response)?, sessions)
     }
+
+    /// Sends the same octets again, as Linux does after TPM_RC_RETRY.
+    pub(crate) fn again(&mut self, code: u32, sessions: &mut [&mut Client]) -> Result<Vec<u8>> {
+        let command = self.last.clone();
+        let response = self.raw(&command);
+        check_response(code, split(&response)?, sessions)
+    }
 }
 
 /// Checks the sessions of a response: its handle and parameters, decrypted.

@@ -13,7 +13,9 @@ use crate::Tpm;
 use crate::crypto::drbg::CtrDrbg;
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::rsa::Portable;
-use crate::platform::{Keys, Platform, PlatformFault, PrimeSearch, RecordName, Storage, Vendor};
+use crate::platform::{
+    KeyFault, Keys, Platform, PlatformFault, PrimeSearch, PrimeSource, RecordName, Storage, Vendor,
+};
 use crate::session::SessionKind;
 use crate::structure::handle::Handle;
 use crate::structure::response_code::ResponseCode;
@@ -113,7 +115,38 @@ pub(crate) struct TestPlatform {
     /// Storage cannot be written now.
     pub(crate) is_read_only: bool,
     pub(crate) storage: TestStorage,
-    keys: PrimeSearch,
+    pub(crate) keys: TestKeys,
+    /// What TPM_CAP_VENDOR_PROPERTY tells.
+    pub(crate) vendor_values: Vec<u32>,
+}
+
+/// A source of primes that may have none for some time.
+pub(crate) struct TestKeys {
+    search: PrimeSearch,
+    /// Answers "not ready" to come.
+    pub(crate) not_ready: u32,
+    pub(crate) is_unsound: bool,
+}
+
+impl Keys for TestKeys {
+    fn rsa_primes(
+        &mut self,
+        key_bits: u16,
+        exponent: u32,
+        source: PrimeSource<'_>,
+        p: &mut [u8],
+        q: &mut [u8],
+    ) -> core::result::Result<(), KeyFault> {
+        if let Some(left) = self.not_ready.checked_sub(1) {
+            self.not_ready = left;
+            return Err(KeyFault::NotReady);
+        }
+        self.search.rsa_primes(key_bits, exponent, source, p, q)
+    }
+
+    fn is_sound(&mut self) -> bool {
+        !self.is_unsound
+    }
 }
 
 impl Platform for TestPlatform {
@@ -146,6 +179,10 @@ impl Platform for TestPlatform {
         &mut self.keys
     }
 
+    fn vendor_value(&mut self, property: u32) -> Option<u32> {
+        self.vendor_values.get(usize::try_from(property).ok()?).copied()
+    }
+
     fn vendor(&self) -> Vendor {
         Vendor {
             manufacturer: *b"MCDM",
@@ -161,6 +198,8 @@ pub(crate) struct Machine {
     pub(crate) tpm: Box<Tpm>,
     pub(crate) platform: TestPlatform,
     pub(crate) locality: u8,
+    /// The command that was sent last.
+    pub(crate) last: Vec<u8>,
 }
 
 impl Machine {
@@ -172,9 +211,15 @@ impl Machine {
             physical_presence: false,
             is_read_only: false,
             storage: TestStorage::default(),
-            keys: PrimeSearch::new(&Portable, CtrDrbg::from_seed(&[3; 48])),
+            keys: TestKeys {
+                search: PrimeSearch::new(&Portable, CtrDrbg::from_seed(&[3; 48])),
+                not_ready: 0,
+                is_unsound: false,
+            },
+            vendor_values: Vec::new(),
         };
-        let mut machine = Self { tpm: Box::new(Tpm::new()), platform, locality: 0 };
+        let last = Vec::new();
+        let mut machine = Self { tpm: Box::new(Tpm::new()), platform, locality: 0, last };
         machine.tpm.power_on(&mut machine.platform);
         machine
     }
@@ -195,7 +240,8 @@ impl Machine {
     /// Executes raw octets: the raw response. The state must be valid afterwards.
     pub(crate) fn raw(&mut self, command: &[u8]) -> Vec<u8> {
         let mut response = std::vec![0xee; 4096];
-        let Self { tpm, platform, locality } = self;
+        self.last = command.to_vec();
+        let Self { tpm, platform, locality, .. } = self;
         let length = tpm.execute(platform, *locality, command, &mut response);
         crate::invariant::check(tpm.state()).unwrap();
         response.truncate(length);

@@ -5,7 +5,7 @@ use super::property;
 use crate::command::{COMMANDS, Command};
 use crate::crypto::hash::DIGEST_SIZE_MAX;
 use crate::pipeline::Context;
-use crate::platform::Vendor;
+use crate::platform::{Platform, Vendor};
 use crate::state::State;
 use crate::state::capacity::{CAPABILITY_BUFFER_SIZE, TIMERS};
 use crate::state::object::Persistent;
@@ -33,9 +33,32 @@ pub fn execute(
     let more_data = response.len();
     response.value(&false)?;
     response.value(&capability)?;
-    let vendor = context.platform.vendor();
-    let is_more = write_list(context.state, &vendor, (capability, property, count), response)?;
+    let is_more = if capability == Capability::Vendor {
+        write_vendor_values(context.platform, property, count, response)?
+    } else {
+        let vendor = context.platform.vendor();
+        write_list(context.state, &vendor, (capability, property, count), response)?
+    };
     response.patch(more_data, &[u8::from(is_more)])
+}
+
+/// Writes the machine's numbers, from a property on and of so many entries; whether there are more.
+/// TPM_RC_VALUE for a property that it does not have.
+fn write_vendor_values(
+    platform: &mut dyn Platform,
+    property: u32,
+    count: u32,
+    response: &mut Writer<'_>,
+) -> Result<bool> {
+    let mut list = Listing::begin(response, count)?;
+    let mut numbers =
+        (property..=u32::MAX).map_while(|property| platform.vendor_value(property)).peekable();
+    if numbers.peek().is_none() {
+        return Err(ResponseCode::VALUE.in_parameter(1));
+    }
+    list.add(response, 4, numbers)?;
+    list.counter.end(response)?;
+    Ok(list.is_more)
 }
 
 /// Writes the one entry of a group that `property` names. TPM_RC_VALUE for a group without single
@@ -325,6 +348,23 @@ mod tests {
 
     fn count(response: &[u8]) -> u32 {
         u32::from_be_bytes(*response[5..].first_chunk().unwrap())
+    }
+
+    #[test]
+    fn tells_the_numbers_of_the_machine() {
+        let machine = &mut Machine::started();
+        machine.platform.vendor_values = Vec::from([7, 8, 9]);
+        let expected = |more: u8, numbers: &[u32]| {
+            let count = u32::try_from(numbers.len()).unwrap();
+            let words = [&[0x100, count][..], numbers].concat();
+            let octets = words.iter().flat_map(|word| word.to_be_bytes());
+            Ok(core::iter::once(more).chain(octets).collect())
+        };
+        assert_eq!(ask(machine, 0x100, 1, 1), expected(1, &[8]));
+        assert_eq!(ask(machine, 0x100, 1, 9), expected(0, &[8, 9]));
+        let refused = Err(ResponseCode::VALUE.in_parameter(1));
+        assert_eq!(ask(machine, 0x100, 3, 1), refused);
+        assert_eq!(ask(machine, 0x100, u32::MAX, 1), refused);
     }
 
     #[test]

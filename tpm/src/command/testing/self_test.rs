@@ -17,12 +17,13 @@ pub fn execute(
     run(context, if is_full { Extent::Full } else { Extent::Brief })
 }
 
-/// Makes the tests; a failed one is failure mode.
+/// Makes the tests; a failed one is failure mode, and so is a source of keys that isn't sound.
 pub(super) fn run(context: &mut Context<'_>, extent: Extent) -> Result<()> {
     let power = context.platform.power();
+    let is_sound = context.platform.keys().is_sound();
     let random = context.state.random()?;
     let pass = known_answer::all_pass() && known_key_answer::pass(extent, power, random);
-    if pass { Ok(()) } else { Err(context.state.fail(Fault::SelfTest)) }
+    if pass && is_sound { Ok(()) } else { Err(context.state.fail(Fault::SelfTest)) }
 }
 
 #[cfg(test)]
