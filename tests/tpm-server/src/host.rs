@@ -7,18 +7,21 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use tpm::Tpm;
-use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
 use tpm::crypto::rsa::ModularPower;
 use tpm::platform::{Keys, Platform, PlatformFault, Storage, Vendor};
-use tpm::provision::VOLATILE_SIZE_MAX;
+use tpm::provision::{StandardTemplate, VOLATILE_SIZE_MAX};
 
 use crate::blob;
-use crate::keys::{Arithmetic, Search};
+use crate::keys::{Arithmetic, ReadyKeys};
 use crate::options::Options;
 use crate::storage::FileStorage;
 
 /// Octets of the longest response.
 const RESPONSE_SIZE_MAX: usize = 4096;
+
+/// Standard keys that are derived before anybody asks.
+const DERIVED_AHEAD: [StandardTemplate; 3] =
+    [StandardTemplate::L1, StandardTemplate::H1, StandardTemplate::StorageRsa2048];
 
 /// The TPM and its machine; connections take turns.
 pub(crate) struct Host {
@@ -29,6 +32,8 @@ pub(crate) struct Host {
 pub(crate) struct Machine {
     tpm: Box<Tpm>,
     platform: HostPlatform,
+    /// The state of the primary seeds that derivations were kept for.
+    seeds: Option<u64>,
     /// Whether the TPM has power.
     is_on: bool,
     /// The locality of raw frames, which do not carry one.
@@ -42,7 +47,7 @@ pub(crate) struct Machine {
 struct HostPlatform {
     started: Instant,
     storage: FileStorage,
-    keys: Search,
+    keys: ReadyKeys,
     physical_presence: bool,
     /// Whether the TPM may write its storage.
     is_nv_on: bool,
@@ -53,9 +58,8 @@ impl Host {
     pub(crate) fn open(options: &Options) -> Result<Self, String> {
         let storage = FileStorage::open(options.state.as_deref())
             .map_err(|problem| format!("cannot use the state file: {problem}"))?;
-        let mut seed = [0; SEED_SIZE];
-        read_entropy(&mut seed).map_err(|problem| format!("no entropy: {problem}"))?;
-        let keys = Search::new(CtrDrbg::from_seed(&seed));
+        let keys = ReadyKeys::start(options.ready_keys)
+            .map_err(|problem| format!("no source of keys: {problem}"))?;
         let platform = HostPlatform {
             started: Instant::now(),
             storage,
@@ -66,6 +70,7 @@ impl Host {
         let mut machine = Machine {
             tpm: Box::new(Tpm::new()),
             platform,
+            seeds: None,
             is_on: false,
             locality: 0,
             is_established: false,
@@ -92,6 +97,9 @@ impl Machine {
             {
                 eprintln!("tpm_server: the volatile state cannot be used");
             }
+            // Another state may have been put into its storage.
+            self.seeds = None;
+            self.note_seeds();
         }
     }
 
@@ -153,7 +161,24 @@ impl Machine {
         let mut response = vec![0; RESPONSE_SIZE_MAX];
         let length = self.tpm.execute(&mut self.platform, locality, command, &mut response);
         response.truncate(length);
+        self.note_seeds();
         response
+    }
+
+    /// Forgets what was derived from seeds that are no more, and has the standard keys derived
+    /// before anybody asks for them.
+    fn note_seeds(&mut self) {
+        let seeds = Some(self.tpm.seed_changes());
+        if self.seeds != seeds {
+            self.seeds = seeds;
+            self.platform.keys.forget_derived();
+            self.platform.keys.set_planning(true);
+            for template in DERIVED_AHEAD {
+                // Planned keys are not ready; in failure mode there are none.
+                let _not_ready = self.tpm.standard_key(&mut self.platform, template);
+            }
+            self.platform.keys.set_planning(false);
+        }
     }
 }
 
@@ -198,6 +223,75 @@ impl Platform for HostPlatform {
 }
 
 /// The operating system's generator.
-fn read_entropy(bytes: &mut [u8]) -> std::io::Result<()> {
+pub(crate) fn read_entropy(bytes: &mut [u8]) -> std::io::Result<()> {
     File::open("/dev/urandom")?.read_exact(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: u32 = 0x4000_0001;
+    const LOCKOUT: u32 = 0x4000_000a;
+    const NULL: u32 = 0x4000_0007;
+
+    fn host() -> Host {
+        let arguments = ["--ephemeral", "--keys", "0"].map(str::to_owned);
+        let host = Host::open(&Options::parse(arguments.into_iter()).unwrap().unwrap()).unwrap();
+        let startup = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0];
+        assert_eq!(host.machine().execute(0, &startup)[6..], [0; 4]);
+        host
+    }
+
+    /// A command whose handle is authorised by an empty password: the response's parameters.
+    fn authorised(host: &Host, code: u32, handle: u32, parameters: &[u8]) -> Vec<u8> {
+        let password = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 1, 0, 0];
+        let body = [&handle.to_be_bytes()[..], &password, parameters].concat();
+        let size = u32::try_from(10 + body.len()).unwrap();
+        let head = [&[0x80, 2][..], &size.to_be_bytes(), &code.to_be_bytes()].concat();
+        let response = host.machine().execute(0, &[head, body].concat());
+        assert_eq!(response[6..10], [0; 4], "command {code:#x}");
+        response[10..].to_vec()
+    }
+
+    /// The public area of TPM2_CreatePrimary with the standard template of a storage root key.
+    fn storage_root_key(host: &Host, hierarchy: u32) -> Vec<u8> {
+        let words = [1_u16, 0x0b, 3, 0x0472, 0, 6, 128, 0x43, 0x10, 2048, 0, 0, 256];
+        let mut template: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        template.extend([0; 256]);
+        let size = u16::try_from(template.len()).unwrap().to_be_bytes();
+        let parameters = [&[0, 4, 0, 0, 0, 0], &size[..], &template, &[0, 0, 0, 0, 0, 0]].concat();
+        let made = authorised(host, 0x131, hierarchy, &parameters);
+        let flush = [&[0x80, 1, 0, 0, 0, 14, 0, 0, 1, 0x65], &made[..4]].concat();
+        assert_eq!(host.machine().execute(0, &flush)[6..], [0; 4]);
+        let length = usize::from(u16::from_be_bytes([made[8], made[9]]));
+        made[10..10 + length].to_vec()
+    }
+
+    fn work(host: &Host) -> u64 {
+        host.machine().platform.keys.multiplications()
+    }
+
+    #[test]
+    fn a_primary_key_is_derived_once_for_each_seed() {
+        let host = host();
+        let first = storage_root_key(&host, OWNER);
+        host.machine().platform.keys.wait_for_plans();
+        let before = work(&host);
+        assert_eq!(storage_root_key(&host, OWNER), first);
+        assert_eq!(work(&host), before, "it was derived before");
+        let other = storage_root_key(&host, NULL);
+        assert_ne!(other, first);
+        assert!(work(&host) > before, "nobody plans for the NULL hierarchy");
+
+        let kept = storage_root_key(&host, NULL);
+        assert_eq!(kept, other);
+        authorised(&host, 0x126, LOCKOUT, &[]);
+        host.machine().platform.keys.wait_for_plans();
+        let before = work(&host);
+        assert_ne!(storage_root_key(&host, OWNER), first, "TPM2_Clear made a new seed");
+        assert_eq!(work(&host), before, "derived ahead again");
+        assert_eq!(storage_root_key(&host, NULL), other);
+        assert!(work(&host) > before, "what was kept of the old seeds is gone, all of it");
+    }
 }

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::keys::READY_MAX;
+
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
 usage: tpm_server [-port N] [--state FILE] [--data ADDRESS] [--ctrl ADDRESS]
@@ -14,6 +16,8 @@ usage: tpm_server [-port N] [--state FILE] [--data ADDRESS] [--ctrl ADDRESS]
   --data ADDRESS   raw TPM frames, as swtpm's server socket
   --ctrl ADDRESS   swtpm's control channel, for QEMU's -tpmdev emulator and swtpm's TCTI
   --unix PATH      the same as --data unix:PATH --ctrl unix:PATH.ctrl
+  --keys N         RSA keys of 2048 bits to have ready, at most 64 (default: none before the first
+                   one is asked for, then 8)
   -rm              ignored
 An ADDRESS is a port on loopback, or unix:PATH.
 ";
@@ -57,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) data: Option<Address>,
     /// The control channel.
     pub(crate) control: Option<Address>,
+    /// RSA keys to have ready from the start on.
+    pub(crate) ready_keys: Option<usize>,
 }
 
 const DEFAULT_PORT: u16 = 2321;
@@ -68,7 +74,7 @@ impl Options {
         mut arguments: impl Iterator<Item = String>,
     ) -> Result<Option<Self>, String> {
         let state = Some(PathBuf::from(DEFAULT_STATE));
-        let mut options = Self { port: None, state, data: None, control: None };
+        let mut options = Self { port: None, state, data: None, control: None, ready_keys: None };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
@@ -83,6 +89,7 @@ impl Options {
                 "--ephemeral" => options.state = None,
                 "--data" => options.data = Some(Address::parse(&value()?)?),
                 "--ctrl" => options.control = Some(Address::parse(&value()?)?),
+                "--keys" => options.ready_keys = Some(ready_keys(&value()?)?),
                 "--unix" => {
                     let path = value()?;
                     options.data = Some(Address::Unix(PathBuf::from(&path)));
@@ -96,6 +103,11 @@ impl Options {
         }
         Ok(Some(options))
     }
+}
+
+fn ready_keys(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number <= READY_MAX);
+    number.ok_or_else(|| format!("--keys is 0 to {READY_MAX}, not {text}"))
 }
 
 #[cfg(test)]
@@ -112,6 +124,7 @@ mod tests {
         assert!(parse(&["-port", "70000"]).is_err());
         assert!(parse(&["--data", "elsewhere"]).is_err());
         assert!(parse(&["--frobnicate"]).is_err());
+        assert!(parse(&["--keys", "65"]).is_err());
     }
 
     #[test]
