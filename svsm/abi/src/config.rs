@@ -46,6 +46,8 @@ bitflags::bitflags! {
         const ALLOW_UNMEASURED_PAYLOAD = 1 << 0;
         /// Log at debug level.
         const VERBOSE = 1 << 1;
+        /// The last vCPU stays with the SVSM and works on keys; the guest does not see it.
+        const SERVICE_VCPU = 1 << 2;
     }
 }
 

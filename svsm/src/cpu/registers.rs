@@ -121,6 +121,12 @@ pub fn read_random() -> Option<u64> {
     (ready == 1).then_some(value)
 }
 
+/// Waits, with interrupts off, until the hypervisor lets this vCPU run again.
+pub fn wait() {
+    // SAFETY: HLT with interrupts off only stops this vCPU.
+    unsafe { asm!("hlt", options(nomem, nostack)) };
+}
+
 /// Waits for good, with interrupts off.
 pub fn halt() -> ! {
     loop {

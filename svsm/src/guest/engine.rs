@@ -8,15 +8,15 @@ use crate::cpu::registers::{read_random, read_seed};
 use crate::platform::entropy::{Entropy, Quality};
 use crate::protocol::vtpm::Engine;
 use crate::snp::termination::Reason;
-use crate::vtpm::VirtualTpm;
+use crate::vtpm::{KeyStock, VirtualTpm};
 use alloc::boxed::Box;
 
-/// Powers the TPM on.
+/// Powers the TPM on; with it comes what is to be worked on in the background.
 ///
 /// # Errors
 /// `Entropy` when the processor offers no generator or it is broken; `Vtpm` when there is a TPM
 /// already.
-pub(super) fn create() -> Result<Box<dyn Engine + Send>, Reason> {
+pub(super) fn create() -> Result<(Box<dyn Engine + Send>, Option<&'static KeyStock>), Reason> {
     let cpuid = launch::cpuid_table().ok_or(Reason::Internal)?;
     let entropy = if cpuid.has_rdseed() {
         Entropy::start(read_seed, Quality::Full)
@@ -29,5 +29,6 @@ pub(super) fn create() -> Result<Box<dyn Engine + Send>, Reason> {
     };
     let entropy = entropy.map_err(|_| Reason::Entropy)?;
     let tpm = VirtualTpm::power_on(entropy, uptime_ms).ok_or(Reason::Vtpm)?;
-    Ok(Box::new(tpm))
+    let stock = tpm.stock();
+    Ok((Box::new(tpm), stock))
 }

@@ -25,8 +25,10 @@ pub(super) struct World {
     pub(super) map: GuestMemoryMap,
     /// Which of the guest's pages are private and validated.
     pub(super) validated: ValidatedPages,
-    /// The vCPUs.
+    /// The guest's vCPUs.
     pub(super) vcpus: VcpuList,
+    /// The vCPU that is not the guest's, if there is one.
+    pub(super) service_vcpu: Option<u32>,
     /// SEV_STATUS >> 2.
     pub(super) sev_features: u64,
     /// The guest's VMPL.

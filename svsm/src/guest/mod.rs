@@ -2,6 +2,8 @@
 //! The guest: its memory, its launch at VMPL2, and the loop that serves it.
 
 #[cfg(feature = "bare-metal")]
+mod background;
+#[cfg(feature = "bare-metal")]
 mod engine;
 #[cfg(feature = "bare-metal")]
 mod firmware;

@@ -6,6 +6,7 @@
 //! calling area says that a call is pending. Everything else is a return without a call, which the
 //! hypervisor can cause at any time, and costs nothing.
 
+use super::background;
 use super::kernel_machine::{KernelMachine, World};
 use crate::boot;
 use crate::cpu::per_cpu;
@@ -15,7 +16,8 @@ use crate::protocol::vcpus::Vcpu;
 use crate::protocol::{Caller, Registers, Services, dispatch};
 use crate::snp::termination::{Reason, terminate};
 use crate::snp::vmsa::VmsaRegisters;
-use crate::work::residency::{Kind, Residency};
+use crate::vtpm;
+use crate::work::residency::{Kind, RESIDENCY};
 use snp_abi::Vmpl;
 
 /// GUEST_EXIT_CODE of a vCPU that executed VMGEXIT (APM volume 2, appendix C).
@@ -24,9 +26,6 @@ const EXIT_VMGEXIT: u64 = 0x403;
 const REFUSALS_MAX: u32 = 10_000;
 /// Tries to look a vCPU up while another CPU works on the table.
 const LOOKUPS_MAX: u32 = 1000;
-
-/// Time spent in calls.
-pub(super) static RESIDENCY: Residency = Residency::new();
 
 /// Runs and serves the guest on this CPU.
 pub(super) fn run(world: &World, services: &Services) -> ! {
@@ -73,6 +72,9 @@ fn serve(services: &Services, machine: &mut KernelMachine<'_>, caller: Caller) {
     };
     RESIDENCY.record(kind, read_tsc().wrapping_sub(start));
     report(kind);
+    if kind != Kind::Spurious {
+        background::end_of_call();
+    }
 }
 
 fn find(services: &Services, caller: Caller) -> Option<Vcpu> {
@@ -145,8 +147,15 @@ fn answer(
     Ok(Kind::of_call(before.rax))
 }
 
-/// Now and then, the counters: when a kind's count reaches a power of two from 64 on.
+/// The counters: all when the TPM was told that the power goes, and now and then, when a kind's
+/// count reaches a power of two from 64 on, that kind's.
 fn report(kind: Kind) {
+    if kind == Kind::Vtpm && vtpm::take_shutdown() {
+        for kind in Kind::ALL {
+            crate::info!("{}", RESIDENCY.line(kind));
+        }
+        background::report();
+    }
     let count = RESIDENCY.count(kind);
     if count >= 64 && count.is_power_of_two() {
         crate::debug!("{}", RESIDENCY.line(kind));

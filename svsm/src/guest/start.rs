@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a running kernel to a running guest: its memory, the payload, the vCPUs.
 
+use super::background::{self, ServiceVcpu};
 use super::kernel_machine::World;
 use super::memory_map::GuestMemoryMap;
 use super::vcpu_list::VcpuList;
@@ -47,7 +48,7 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
     if config.flags.contains(LaunchFlags::VERBOSE) {
         firmware::log_report();
     }
-    let mut engine = engine::create()?;
+    let (mut engine, stock) = engine::create()?;
     let entry = payload::load(world, config, launch, engine.as_mut(), clock)?;
     SERVICES.attach_vtpm(engine).map_err(|_| Reason::Internal)?;
     SERVICES.attach_firmware(firmware::port()).map_err(|_| Reason::Internal)?;
@@ -72,6 +73,9 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
         world.sev_features,
     )
     .map_err(|error| failed("guest vCPU", &error))?;
+    if let Some(stock) = stock {
+        background::begin(stock, clock);
+    }
     start_other_cpus(world)?;
     report_memory();
     crate::info!(
@@ -104,11 +108,13 @@ fn world(config: &LaunchConfig, launch: &launch::Inputs) -> Result<&'static Worl
         },
     )?;
     let boot_apic_id = per_cpu::current().apic_id;
-    let vcpus =
+    let mut vcpus =
         VcpuList::new(launch.madt(), launch.vcpu_count(), boot_apic_id).map_err(|error| {
             crate::error!("vCPUs: {error:?}");
             Reason::MemoryMap
         })?;
+    let wants_service = config.flags.contains(LaunchFlags::SERVICE_VCPU);
+    let service_vcpu = if wants_service { vcpus.take_last() } else { None };
     let validated = ValidatedPages::up_to(map.ram_end().max(LEGACY[1].1));
     let files = match DmaTransfer::new().map(FwCfg::new) {
         Ok(Ok(device)) => Some(device),
@@ -122,6 +128,7 @@ fn world(config: &LaunchConfig, launch: &launch::Inputs) -> Result<&'static Worl
         map,
         validated: validated.unwrap_or_default(),
         vcpus,
+        service_vcpu,
         sev_features: msr_protocol::sev_status() >> 2,
         guest_vmpl: config.guest_vmpl as u8,
         files: Mutex::new(files),
@@ -188,9 +195,10 @@ fn make_guest_vmsa(vmpl: Vmpl, sev_features: u64, entry: &GuestEntry) -> Result<
 }
 
 /// Starts the SVSM on the other CPUs; each enters the run loop, and the hypervisor holds it there
-/// until the guest has made a vCPU of its own for it.
+/// until the guest has made a vCPU of its own for it; the service vCPU works on keys instead.
 fn start_other_cpus(world: &World) -> Result<(), Reason> {
-    for (index, apic_id) in world.vcpus.ids().iter().enumerate().skip(1) {
+    let others = world.vcpus.ids().iter().chain(&world.service_vcpu);
+    for (index, apic_id) in others.enumerate().skip(1) {
         let cpu = PerCpu::create(index, *apic_id).map_err(|error| failed("CPU memory", &error))?;
         let stack = PerCpu::allocate_kernel_stack().map_err(|error| failed("stack", &error))?;
         page_state::share_ghcb(&cpu.ghcb).map_err(|error| failed("GHCB", &error))?;
@@ -215,6 +223,13 @@ fn start_other_cpus(world: &World) -> Result<(), Reason> {
             .ghcb
             .create_vcpu(ApRequest::Create, Vmpl::Vmpl0, *apic_id, vmsa, world.sev_features)
             .map_err(|error| failed("starting a CPU", &error))?;
+        if world.service_vcpu == Some(*apic_id) {
+            background::set_service(ServiceVcpu {
+                apic_id: *apic_id,
+                vmsa,
+                sev_features: world.sev_features,
+            });
+        }
         crate::info!("cpu {index}: APIC id {apic_id} started");
     }
     Ok(())
@@ -228,6 +243,9 @@ pub(super) fn uptime_ms() -> u64 {
 /// What a CPU does once it is up.
 pub fn run_other_cpu() -> Result<Infallible, Reason> {
     let world = WORLD.get().ok_or(Reason::Internal)?;
+    if world.service_vcpu == Some(per_cpu::current().apic_id) {
+        background::serve();
+    }
     run_loop::run(world, &SERVICES)
 }
 

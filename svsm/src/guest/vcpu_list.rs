@@ -61,6 +61,13 @@ impl VcpuList {
         self.ids.get(..self.count).unwrap_or(&[])
     }
 
+    /// Takes the last one away, unless it is the only one: it will not be the guest's.
+    pub fn take_last(&mut self) -> Option<u32> {
+        let last = self.ids().get(1..)?.last().copied()?;
+        self.count -= 1;
+        Some(last)
+    }
+
     fn read_madt(&mut self, page: &[u8]) -> Result<(), VcpuListError> {
         let length = page
             .get(LENGTH_OFFSET..LENGTH_OFFSET + 4)
@@ -154,6 +161,16 @@ mod tests {
         let x2apic = vec![9, 16, 0, 0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
         let page = madt(&[local_apic(2, 1), local_apic(0, 0), local_apic(1, 1), x2apic]);
         assert_eq!(VcpuList::new(&page, 9, 1).unwrap().ids(), [1, 2, 0x107]);
+    }
+
+    #[test]
+    fn the_boot_vcpu_is_never_taken_away() {
+        let mut list = VcpuList::new(&[0; 4096], 3, 2).unwrap();
+        assert_eq!(
+            [list.take_last(), list.take_last(), list.take_last()],
+            [Some(1), Some(0), None]
+        );
+        assert_eq!(list.ids(), [2]);
     }
 
     #[test]

@@ -65,6 +65,14 @@ impl Entropy {
         Ok(entropy)
     }
 
+    /// Another user of the same source, with health tests of its own.
+    ///
+    /// # Errors
+    /// It is broken.
+    pub fn another(&self) -> Result<Self, EntropyFault> {
+        Self::start(self.source, self.quality)
+    }
+
     /// Fills `bytes`.
     ///
     /// # Errors
@@ -177,7 +185,7 @@ impl Drop for Health {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::cell::Cell;
 
@@ -192,6 +200,30 @@ mod tests {
         state ^= state << 17;
         STATE.set(state);
         state
+    }
+
+    /// A good source, as others' tests want one.
+    pub(crate) fn good() -> Entropy {
+        let source = || Some(next().wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Entropy::start(source, Quality::Full).unwrap()
+    }
+
+    thread_local! {
+        static IS_BROKEN: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// A good source that breaks when it is told to.
+    pub(crate) fn breakable() -> Entropy {
+        let source = || {
+            let value = next().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            Some(if IS_BROKEN.get() { 0 } else { value })
+        };
+        Entropy::start(source, Quality::Full).unwrap()
+    }
+
+    /// Breaks this thread's [`breakable`] sources.
+    pub(crate) fn break_now() {
+        IS_BROKEN.set(true);
     }
 
     /// A good source that has nothing ready three times out of four.

@@ -1,33 +1,229 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! RSA primes, searched for while the command waits.
+//! RSA primes that no vCPU waits for (docs/key-pool.md).
 //!
-//! That holds the vCPU for as long as the search takes: the pool of ready keys takes its place
-//! behind the same trait. The primes are those of the engine's derivation rule
-//! ([`tpm::crypto::rsa`]), so that a derived key stays the same when the pool comes.
+//! A key comes from the pool, or from the cache of derivations. When neither has it, a job is
+//! begun or found, gets a slice of time, and the command answers TPM_RC_RETRY: Linux sleeps with
+//! interrupts on and sends it again. The slice grows with each attempt so that Linux never gives
+//! up. Everything else is background work: before the guest starts, and in short slices at the end
+//! of calls.
+//!
+//! The pool is shared by all CPUs without waiting; one CPU at a time works on searches.
 
+use super::arithmetic::backend;
+use crate::platform::entropy::{Entropy, EntropyFault};
+use alloc::boxed::Box;
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicU32, Ordering};
+use crypto_pool::pool::Pool;
+use crypto_pool::primaries::DerivationName;
+use crypto_pool::search::{KeyKind, RsaPrimes, SearchFault};
+use crypto_pool::shelf::{Counters, Marks};
+use crypto_pool::workshop::{ATTEMPTS_COUNTED, Workshop};
+use crypto_pool::{NoRandomness, Random as PoolRandom};
+use spin::mutex::{Mutex, MutexGuard};
 use tpm::crypto::Random;
-use tpm::crypto::drbg::CtrDrbg;
-use tpm::crypto::rsa::{PRIME_DRAWS_MAX, Portable, next_prime};
+use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
+use tpm::crypto::hash::HashAlgorithm;
 use tpm::platform::{KeyFault, Keys, PrimeSource};
+use zeroize::Zeroizing;
 
-/// Bits in which the primes of a key differ somewhere (FIPS 186-5, A.1.3, step 5.5): 100, of the
-/// first 13 bytes.
-const DIFFERENCE_BYTES: usize = 13;
-const DIFFERENCE_MASK_LAST: u8 = 0xf0;
+/// Ready keys of one length at most.
+const PLACES: usize = 8;
+/// When each length is refilled: 2048, 3072 and 4096 bits.
+const MARKS: [Marks; 3] =
+    [Marks { low: 4, high: 8 }, Marks { low: 0, high: 1 }, Marks { low: 0, high: 1 }];
+/// Keys that somebody comes again for.
+const JOBS: usize = 2;
+/// Derivations that are kept.
+const DERIVATIONS: usize = 8;
+/// Tries to enter the workshop before the command answers TPM_RC_RETRY. Whoever is in it leaves
+/// after a background slice, or after an attempt's slice; the latter is not worth waiting for.
+const ENTRY_TRIES: u32 = 100_000;
 
-/// The search; `witnesses` draws the bases of the primality tests.
-pub(super) struct PrimeSearch {
-    witnesses: Option<CtrDrbg>,
+/// Requests after which a generator is seeded again: about as many as a key of 2048 bits takes.
+const RESEED_INTERVAL: u32 = 1024;
+
+type KeyWorkshop = Workshop<Draws, JOBS, DERIVATIONS>;
+
+/// A generator as the search wants one.
+#[derive(Debug)]
+enum Draws {
+    /// For new keys, and for the bases of tests: seeded again now and then.
+    Fresh { generator: CtrDrbg, entropy: Entropy, requests: u32 },
+    /// Of a derivation, which must come out the same each time.
+    Derivation(CtrDrbg),
 }
 
-impl PrimeSearch {
-    /// Without witnesses there are no primes either.
-    pub(super) const fn new(witnesses: Option<CtrDrbg>) -> Self {
-        Self { witnesses }
+impl Draws {
+    fn fresh(entropy: &Entropy) -> Result<Self, EntropyFault> {
+        let mut entropy = entropy.another()?;
+        let mut seed = Zeroizing::new([0; SEED_SIZE]);
+        entropy.fill(&mut *seed)?;
+        Ok(Self::Fresh { generator: CtrDrbg::from_seed(&seed), entropy, requests: 0 })
     }
 }
 
-impl Keys for PrimeSearch {
+impl PoolRandom for Draws {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        let generator = match self {
+            Self::Derivation(generator) => generator,
+            Self::Fresh { generator, entropy, requests } => {
+                *requests = (*requests + 1) % RESEED_INTERVAL;
+                if *requests == 0 {
+                    let mut seed = Zeroizing::new([0; SEED_SIZE]);
+                    entropy.fill(&mut *seed).map_err(|_| NoRandomness)?;
+                    generator.reseed(&[&*seed]).map_err(|_| NoRandomness)?;
+                }
+                generator
+            }
+        };
+        generator.fill(bytes).map_err(|_| NoRandomness)
+    }
+}
+
+/// Everything about keys that CPUs share.
+pub struct KeyStock {
+    pool: Pool<PLACES>,
+    workshop: Mutex<KeyWorkshop>,
+    /// Commands that want the workshop: background work lets them in first.
+    waiting: AtomicU32,
+}
+
+impl KeyStock {
+    /// An empty stock with generators of its own, each with its own health tests.
+    ///
+    /// # Errors
+    /// There is no entropy.
+    pub(super) fn new(entropy: &Entropy) -> Result<Box<Self>, EntropyFault> {
+        let (fresh, witnesses) = (Draws::fresh(entropy)?, Draws::fresh(entropy)?);
+        Ok(Box::new(Self {
+            pool: Pool::new(MARKS),
+            workshop: Mutex::new(Workshop::new(backend(), fresh, witnesses)),
+            waiting: AtomicU32::new(0),
+        }))
+    }
+
+    /// Works for at most `budget` multiplications of 1024 bits (and 40), unless another CPU does
+    /// or a command is waiting to. Returns whether there was anything to do.
+    pub fn work(&self, budget: u32) -> bool {
+        if self.waiting.load(Ordering::Acquire) != 0 {
+            return false;
+        }
+        let Some(mut workshop) = self.workshop.try_lock() else { return false };
+        // A fault closes the pool; the self-test and the next command that wants a key tell it.
+        workshop.work(&self.pool, budget).unwrap_or(false)
+    }
+
+    /// Whether there is anything to do, as far as that can be seen while another CPU works.
+    pub fn has_work(&self) -> bool {
+        self.pool.wanted().is_some()
+            || self.workshop.try_lock().is_some_and(|workshop| workshop.is_urgent())
+    }
+
+    /// What happened at each shelf.
+    pub fn shelves(&self) -> impl Iterator<Item = (KeyKind, Counters)> {
+        self.pool.counters()
+    }
+
+    /// The multiplications of all searches, and how often a job was asked for the first time, the
+    /// second, and so on; `None` while another CPU works.
+    pub fn work_done(&self) -> Option<(u64, [u32; ATTEMPTS_COUNTED])> {
+        let workshop = self.workshop.try_lock()?;
+        Some((workshop.multiplications(), workshop.attempts()))
+    }
+
+    /// The workshop, for a command; `None` when somebody stays in it too long.
+    fn enter(&self) -> Option<MutexGuard<'_, KeyWorkshop>> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let entered = (0..ENTRY_TRIES).find_map(|_| {
+            let entered = self.workshop.try_lock();
+            if entered.is_none() {
+                spin_loop();
+            }
+            entered
+        });
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        entered
+    }
+
+    fn find(
+        &self,
+        kind: KeyKind,
+        source: PrimeSource<'_>,
+        is_planning: bool,
+    ) -> Result<RsaPrimes, KeyFault> {
+        if self.pool.is_closed() {
+            return Err(KeyFault::Fault);
+        }
+        let outcome = match source {
+            PrimeSource::Fresh(_) => {
+                if let Some(primes) = self.pool.take(kind) {
+                    return Ok(primes);
+                }
+                let mut workshop = self.enter().ok_or(KeyFault::NotReady)?;
+                workshop.ask_fresh(&self.pool, kind)
+            }
+            PrimeSource::Derived(generator) => {
+                let name = name(generator, kind)?;
+                let draws = Draws::Derivation(generator.clone());
+                let mut workshop = self.enter().ok_or(KeyFault::NotReady)?;
+                if is_planning {
+                    workshop.derive_ahead(name, kind, draws);
+                    return Err(KeyFault::NotReady);
+                }
+                workshop.ask_derived(&self.pool, name, kind, draws)
+            }
+        };
+        match outcome {
+            Ok(found) => found.ok_or(KeyFault::NotReady),
+            Err(SearchFault::Unsupported) => Err(KeyFault::Unsupported),
+            Err(SearchFault::Randomness | SearchFault::Arithmetic) => Err(KeyFault::Fault),
+        }
+    }
+}
+
+/// The name of a derivation: a digest of all that determines its result.
+fn name(generator: &CtrDrbg, kind: KeyKind) -> Result<DerivationName, KeyFault> {
+    let state = generator.fingerprint();
+    let parts = [state.as_bytes(), &kind.bits.to_be_bytes()[..], &kind.exponent.to_be_bytes()[..]];
+    let name = HashAlgorithm::Sha256.digest(&parts);
+    name.as_bytes().try_into().map_err(|_| KeyFault::Fault)
+}
+
+/// The engine's source of primes.
+pub(super) struct ReadyKeys {
+    stock: Option<&'static KeyStock>,
+    /// Derivations are only planned, for background work.
+    is_planning: bool,
+}
+
+impl ReadyKeys {
+    /// Without a stock there are no primes.
+    pub(super) const fn new(stock: Option<&'static KeyStock>) -> Self {
+        Self { stock, is_planning: false }
+    }
+
+    /// What it takes from.
+    pub(super) const fn stock(&self) -> Option<&'static KeyStock> {
+        self.stock
+    }
+
+    /// Wipes what was derived: a seed changed. Waits for a background slice of another CPU.
+    pub(super) fn forget_derived(&self) {
+        if let Some(stock) = self.stock {
+            stock.waiting.fetch_add(1, Ordering::AcqRel);
+            stock.workshop.lock().forget_derived();
+            stock.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Until this is ended, derivations that are asked for are only planned.
+    pub(super) const fn set_planning(&mut self, is_planning: bool) {
+        self.is_planning = is_planning;
+    }
+}
+
+impl Keys for ReadyKeys {
     fn rsa_primes(
         &mut self,
         key_bits: u16,
@@ -36,85 +232,88 @@ impl Keys for PrimeSearch {
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), KeyFault> {
-        let prime_bytes = usize::from(key_bits / 16);
-        if !matches!(key_bits, 1024 | 2048 | 3072 | 4096)
-            || p.len() != prime_bytes
-            || q.len() != prime_bytes
-        {
+        let kind = KeyKind { bits: key_bits, exponent };
+        if p.len() != kind.prime_size() || q.len() != kind.prime_size() {
             return Err(KeyFault::Unsupported);
         }
-        let witnesses = self.witnesses.as_mut().ok_or(KeyFault::Fault)?;
-        let draws: &mut dyn Random = match source {
-            PrimeSource::Fresh(random) => random,
-            PrimeSource::Derived(generator) => generator,
-        };
-        next_prime(p, exponent, &Portable, draws, witnesses).map_err(|_| KeyFault::Fault)?;
-        for _ in 0..PRIME_DRAWS_MAX {
-            next_prime(q, exponent, &Portable, draws, witnesses).map_err(|_| KeyFault::Fault)?;
-            if differ(p, q) {
-                return Ok(());
-            }
+        let stock = self.stock.ok_or(KeyFault::Fault)?;
+        let primes = stock.find(kind, source, self.is_planning)?;
+        // As long as the kind says, which was checked.
+        for (place, prime) in [(p, primes.p()), (q, primes.q())] {
+            place.iter_mut().zip(prime).for_each(|(place, octet)| *place = *octet);
         }
-        Err(KeyFault::Fault)
+        Ok(())
     }
-}
 
-/// Whether the highest 100 bits differ.
-fn differ(p: &[u8], q: &[u8]) -> bool {
-    let pairs = p.iter().zip(q).take(DIFFERENCE_BYTES).enumerate();
-    pairs.into_iter().any(|(index, (p, q))| {
-        let mask = if index == DIFFERENCE_BYTES - 1 { DIFFERENCE_MASK_LAST } else { 0xff };
-        (p ^ q) & mask != 0
-    })
+    fn is_sound(&mut self) -> bool {
+        self.stock.is_some_and(|stock| !stock.pool.is_closed())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::entropy::tests::{break_now, breakable, good};
+    use tpm::crypto::rsa::{Portable, generate_prime_pair};
+
+    fn stock() -> &'static KeyStock {
+        Box::leak(KeyStock::new(&good()).unwrap())
+    }
+
+    fn ask(
+        keys: &mut ReadyKeys,
+        bits: u16,
+        source: PrimeSource<'_>,
+    ) -> Result<(Vec<u8>, Vec<u8>), KeyFault> {
+        let size = usize::from(bits / 16);
+        let (mut p, mut q) = (vec![0; size], vec![0; size]);
+        keys.rsa_primes(bits, 65537, source, &mut p, &mut q).map(|()| (p, q))
+    }
+
+    fn derive(keys: &mut ReadyKeys, seed: u8) -> Result<(Vec<u8>, Vec<u8>), KeyFault> {
+        ask(keys, 1024, PrimeSource::Derived(&mut CtrDrbg::from_seed(&[seed; 48])))
+    }
 
     #[test]
     fn sizes_that_are_no_key_are_unsupported() {
-        let mut search = PrimeSearch::new(Some(CtrDrbg::from_seed(&[1; 48])));
+        let mut keys = ReadyKeys::new(Some(stock()));
         for (bits, p, q) in [(0, 0, 0), (512, 32, 32), (2048, 127, 128), (2048, 128, 129)] {
             let mut draws = CtrDrbg::from_seed(&[2; 48]);
             let source = PrimeSource::Derived(&mut draws);
             let (mut p, mut q) = (vec![0; p], vec![0; q]);
-            let outcome = search.rsa_primes(bits, 65537, source, &mut p, &mut q);
-            assert!(matches!(outcome, Err(KeyFault::Unsupported)));
+            let outcome = keys.rsa_primes(bits, 65537, source, &mut p, &mut q);
+            assert_eq!(outcome, Err(KeyFault::Unsupported));
         }
     }
 
     #[test]
-    fn without_witnesses_there_is_a_fault() {
-        let mut draws = CtrDrbg::from_seed(&[2; 48]);
-        let source = PrimeSource::Derived(&mut draws);
-        let (mut p, mut q) = ([0; 64], [0; 64]);
-        let outcome = PrimeSearch::new(None).rsa_primes(1024, 65537, source, &mut p, &mut q);
-        assert!(matches!(outcome, Err(KeyFault::Fault)));
-    }
-
-    #[test]
-    fn the_highest_100_bits_count() {
-        let mut other = [0; 64];
-        other[12] = 0x0f;
-        assert!(!differ(&[0; 64], &other));
-        other[12] = 0x10;
-        assert!(differ(&[0; 64], &other));
+    fn without_entropy_there_is_a_fault_that_the_self_test_sees() {
+        let mut keys = ReadyKeys::new(None);
+        assert_eq!(derive(&mut keys, 1), Err(KeyFault::Fault));
+        assert!(!keys.is_sound());
+        let stock = Box::leak(KeyStock::new(&breakable()).unwrap());
+        let mut keys = ReadyKeys::new(Some(stock));
+        assert!(keys.is_sound());
+        break_now();
+        while stock.work(1_000_000) {}
+        assert!(!keys.is_sound(), "reseeding has failed");
+        let fresh = PrimeSource::Fresh(&mut CtrDrbg::from_seed(&[2; 48]));
+        assert_eq!(ask(&mut keys, 2048, fresh), Err(KeyFault::Fault));
     }
 
     #[test]
     fn a_derived_key_is_the_engines_own() {
-        let find = |witness: u8| {
-            let mut search = PrimeSearch::new(Some(CtrDrbg::from_seed(&[witness; 48])));
-            let mut draws = CtrDrbg::from_seed(&[7; 48]);
-            let (mut p, mut q) = ([0; 64], [0; 64]);
-            let source = PrimeSource::Derived(&mut draws);
-            assert!(search.rsa_primes(1024, 65537, source, &mut p, &mut q).is_ok());
-            (p, q)
+        let mut keys = ReadyKeys::new(Some(stock()));
+        let mut attempts = 1;
+        let (p, q) = loop {
+            match derive(&mut keys, 7) {
+                Ok(found) => break found,
+                Err(fault) => assert_eq!(fault, KeyFault::NotReady),
+            }
+            attempts += 1;
         };
-        let (p, q) = find(1);
-        assert_eq!(find(2), (p, q), "the witnesses don't matter");
-        let own = tpm::crypto::rsa::generate_prime_pair(
+        assert!((2..=8).contains(&attempts), "{attempts}");
+        let own = generate_prime_pair(
             128,
             65537,
             &Portable,
@@ -123,5 +322,39 @@ mod tests {
         )
         .unwrap();
         assert_eq!(own.prime(), p);
+        assert_eq!(derive(&mut keys, 7), Ok((p, q)), "from the cache");
+        keys.forget_derived();
+        assert_eq!(derive(&mut keys, 7), Err(KeyFault::NotReady));
+    }
+
+    #[test]
+    fn planned_derivations_and_fresh_keys_are_background_work() {
+        let stock = stock();
+        let mut keys = ReadyKeys::new(Some(stock));
+        keys.set_planning(true);
+        assert_eq!(derive(&mut keys, 3), Err(KeyFault::NotReady));
+        keys.set_planning(false);
+        let ready = || stock.shelves().next().unwrap().1.ready;
+        while ready() == 0 {
+            assert!(stock.work(100_000));
+        }
+        assert!(derive(&mut keys, 3).is_ok(), "derivations come before the pool");
+        let fresh = PrimeSource::Fresh(&mut CtrDrbg::from_seed(&[2; 48]));
+        assert!(ask(&mut keys, 2048, fresh).is_ok());
+        assert_eq!(ready(), 0);
+    }
+
+    /// Neither background work nor a command waits for who stays in the workshop.
+    #[test]
+    fn an_occupied_workshop_is_not_waited_for() {
+        let stock = stock();
+        let occupied = stock.workshop.lock();
+        assert!(!stock.work(1000));
+        let mut keys = ReadyKeys::new(Some(stock));
+        assert_eq!(derive(&mut keys, 1), Err(KeyFault::NotReady));
+        drop(occupied);
+        assert!(stock.has_work() && stock.work(1000));
+        stock.pool.close();
+        assert!(!stock.has_work() && !stock.work(1000));
     }
 }

@@ -2,11 +2,11 @@
 //! What the engine gets from this kernel.
 
 use super::Uptime;
-use super::keys::PrimeSearch;
+use super::arithmetic::Arithmetic;
+use super::keys::{KeyStock, ReadyKeys};
 use crate::platform::entropy::Entropy;
-use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
+use tpm::crypto::rsa::ModularPower;
 use tpm::platform::{Keys, NoStorage, Platform, PlatformFault, Storage, Vendor};
-use zeroize::Zeroizing;
 
 /// TPM_PT_MANUFACTURER and the vendor strings: four and sixteen characters.
 const MANUFACTURER: [u8; 4] = *b"MSVM";
@@ -30,14 +30,16 @@ pub(super) struct VtpmPlatform {
     entropy: Entropy,
     uptime_ms: Uptime,
     storage: NoStorage,
-    keys: PrimeSearch,
+    pub(super) keys: ReadyKeys,
 }
 
 impl VtpmPlatform {
-    pub(super) fn new(mut entropy: Entropy, uptime_ms: Uptime) -> Self {
-        let mut seed = Zeroizing::new([0; SEED_SIZE]);
-        let witnesses = entropy.fill(&mut *seed).ok().map(|()| CtrDrbg::from_seed(&seed));
-        Self { entropy, uptime_ms, storage: NoStorage, keys: PrimeSearch::new(witnesses) }
+    pub(super) const fn new(
+        entropy: Entropy,
+        uptime_ms: Uptime,
+        stock: Option<&'static KeyStock>,
+    ) -> Self {
+        Self { entropy, uptime_ms, storage: NoStorage, keys: ReadyKeys::new(stock) }
     }
 }
 
@@ -61,6 +63,14 @@ impl Platform for VtpmPlatform {
 
     fn keys(&mut self) -> &mut dyn Keys {
         &mut self.keys
+    }
+
+    fn power(&self) -> &'static dyn ModularPower {
+        &Arithmetic
+    }
+
+    fn vendor_value(&mut self, property: u32) -> Option<u32> {
+        super::counters::value(self.keys.stock(), property)
     }
 
     fn vendor(&self) -> Vendor {

@@ -20,12 +20,14 @@ pub enum Kind {
     Other,
     /// Returns to the SVSM without a call.
     Spurious,
+    /// Background work at the end of a call, beyond the call itself.
+    Background,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::Core, Self::Pvalidate, Self::Vtpm, Self::Other, Self::Spurious];
+    pub const ALL: [Self; 6] =
+        [Self::Core, Self::Pvalidate, Self::Vtpm, Self::Other, Self::Spurious, Self::Background];
 
     /// The kind of the call in RAX.
     pub const fn of_call(rax: u64) -> Self {
@@ -41,6 +43,11 @@ impl Kind {
 /// Buckets of a histogram: bucket n counts times of 2^n to 2^(n+1) ticks.
 const BUCKETS: usize = 40;
 
+/// Words of one kind's counters.
+pub const WORDS: usize = 64;
+/// Where the buckets begin among them.
+pub const WORDS_BUCKETS: usize = 8;
+
 /// Time of one kind of call.
 #[derive(Debug)]
 struct Histogram {
@@ -48,6 +55,9 @@ struct Histogram {
     total: AtomicU64,
     longest: AtomicU64,
 }
+
+/// The time that calls took on this machine.
+pub static RESIDENCY: Residency = Residency::new();
 
 /// The counters.
 #[derive(Debug)]
@@ -92,6 +102,26 @@ impl Residency {
         histogram.map_or(0, |histogram| {
             histogram.buckets.iter().map(|count| u64::from(count.load(Ordering::Relaxed))).sum()
         })
+    }
+
+    /// The counters of a kind as words, for whoever reads them with a number: at 0 the stays, at 1
+    /// and 2 the upper and lower half of all ticks, at 3 and 4 those of the longest stay, from
+    /// [`WORDS_BUCKETS`] on the buckets. `None` beyond [`WORDS`].
+    pub fn word(&self, kind: Kind, index: usize) -> Option<u32> {
+        let histogram = self.histograms.get(kind as usize)?;
+        let halves = |value: u64| [value >> 32, value & 0xffff_ffff];
+        let value = match index {
+            0 => self.count(kind).min(u32::MAX.into()),
+            1 | 2 => *halves(histogram.total.load(Ordering::Relaxed)).get(index - 1)?,
+            3 | 4 => *halves(histogram.longest.load(Ordering::Relaxed)).get(index - 3)?,
+            WORDS.. => return None,
+            _ => {
+                let bucket = index.checked_sub(WORDS_BUCKETS);
+                let count = bucket.and_then(|bucket| histogram.buckets.get(bucket));
+                count.map_or(0, |count| count.load(Ordering::Relaxed).into())
+            }
+        };
+        u32::try_from(value).ok()
     }
 
     /// A line for the log.
@@ -146,6 +176,18 @@ mod tests {
         assert_eq!(residency.count(Kind::Core), 0);
         let line = residency.line(Kind::Vtpm).to_string();
         assert!(line.ends_with("log2=0:2,1:2,39:2"), "{line}");
+    }
+
+    #[test]
+    fn words_are_bounded_and_hold_the_counters() {
+        let residency = Residency::new();
+        residency.record(Kind::Vtpm, 5 << 32 | 7);
+        residency.record(Kind::Vtpm, 6);
+        let word = |index| residency.word(Kind::Vtpm, index);
+        assert_eq!([0, 1, 2, 3, 4].map(word), [2, 5, 13, 5, 7].map(Some));
+        assert_eq!((word(8 + 2), word(8 + 34), word(8 + 3)), (Some(1), Some(1), Some(0)));
+        assert_eq!((word(5), word(WORDS - 1), word(WORDS)), (Some(0), Some(0), None));
+        assert_eq!(residency.word(Kind::Core, 0), Some(0));
     }
 
     #[test]

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The counters that a guest may read: TPM2_GetCapability(TPM_CAP_VENDOR_PROPERTY), a list of
+//! 32-bit numbers from the property on. None of them tells anything of a key.
+//!
+//! | property | what |
+//! |---|---|
+//! | `0x40 * n + i` | residency of calls of kind `n`, word `i` ([`Residency::word`]) |
+//! | `0x1000 + 4 * n` | keys of shelf `n` (2048, 3072, 4096 bits): ready, made, taken, missed |
+//! | `0x100c` | multiplications of all searches, upper and lower half; zero while one is working |
+//! | `0x100e` | how often a job was asked for the first time, the second, … (10 numbers); likewise |
+//!
+//! [`Residency::word`]: crate::work::residency::Residency::word
+
+use super::KeyStock;
+use crate::work::residency::{Kind, RESIDENCY, WORDS};
+
+/// Properties of the keys begin here.
+const KEYS: usize = 0x1000;
+
+/// The number of a property.
+pub(super) fn value(stock: Option<&KeyStock>, property: u32) -> Option<u32> {
+    let property = usize::try_from(property).ok()?;
+    match property.checked_sub(KEYS) {
+        Some(index) => key_value(stock?, index),
+        None => RESIDENCY.word(*Kind::ALL.get(property / WORDS)?, property % WORDS),
+    }
+}
+
+fn key_value(stock: &KeyStock, index: usize) -> Option<u32> {
+    let shelves = stock
+        .shelves()
+        .flat_map(|(_, counters)| [counters.ready, counters.made, counters.taken, counters.missed]);
+    let (multiplications, attempts) = stock.work_done().unwrap_or_default();
+    let halves = [multiplications >> 32, multiplications & 0xffff_ffff];
+    let value = shelves.chain(halves).chain(attempts.map(u64::from)).nth(index)?;
+    Some(u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::entropy::tests::good;
+
+    #[test]
+    fn rows_end() {
+        let stock = KeyStock::new(&good()).unwrap();
+        let rows = u32::try_from(Kind::ALL.len() * WORDS).unwrap();
+        assert!(value(Some(&stock), rows - 1).is_some());
+        for beyond in [rows, 0xfff, 0x1018, 0x1020, u32::MAX] {
+            assert_eq!(value(Some(&stock), beyond), None, "{beyond:#x}");
+        }
+        assert_eq!(value(None, 0x1000), None);
+    }
+
+    #[test]
+    fn keys_are_counted() {
+        let stock = KeyStock::new(&good()).unwrap();
+        let row = || (0x1000..).map_while(|property| value(Some(&stock), property));
+        assert_eq!(row().collect::<Vec<_>>(), [0; 24]);
+        while value(Some(&stock), 0x1001) == Some(0) {
+            assert!(stock.work(100_000));
+        }
+        assert_eq!(row().take(4).collect::<Vec<_>>(), [1, 1, 0, 0]);
+        assert!(row().nth(13) > Some(50_000));
+    }
+}
