@@ -30,6 +30,7 @@ igvmbuilder build --image SVSM --output FILE [options]
     --allow-unmeasured-payload
                           payload files without a measured digest may be used
     --verbose             the SVSM logs at debug level
+    --service-vcpu        the last vCPU is not the guest's: it makes keys for the TPM
   and, for a file with a signed ID block:
     --id-key FILE         the private key that signs it: P-384, PEM
     --author-key FILE     a private key that signs the ID key
@@ -292,7 +293,7 @@ const BUILD: Known = Known {
         "--image-id",
         "--svn",
     ],
-    switches: &["--no-console", "--allow-unmeasured-payload", "--verbose"],
+    switches: &["--no-console", "--allow-unmeasured-payload", "--verbose", "--service-vcpu"],
     files: 0,
 };
 
@@ -332,6 +333,7 @@ fn flags(given: &Given) -> LaunchFlags {
     let mut flags = LaunchFlags::empty();
     flags.set(LaunchFlags::ALLOW_UNMEASURED_PAYLOAD, given.has("--allow-unmeasured-payload"));
     flags.set(LaunchFlags::VERBOSE, given.has("--verbose"));
+    flags.set(LaunchFlags::SERVICE_VCPU, given.has("--service-vcpu"));
     flags
 }
 

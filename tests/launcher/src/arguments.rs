@@ -10,6 +10,7 @@ usage: launcher shell [OPTION…]                 boot, with the guest's shell o
        launcher boots COUNT CPUS,… [OPTION…]    boot COUNT times with each number of CPUs
 
   --cpus N               virtual CPUs (default 1)
+  --service-cpu          a virtual CPU more, which makes keys for the TPM
   --memory MIB           RAM (default 1024)
   --kernel FILE          a kernel instead of the guest kit's
   --initrd FILE          an initramfs instead of the guest kit's
@@ -65,6 +66,7 @@ impl Arguments {
             let mut value = || arguments.next().ok_or(format!("{option} needs a value"));
             match option.as_str() {
                 "--cpus" => options.cpus = number(&option, &value()?)?,
+                "--service-cpu" => options.service_cpu = true,
                 "--memory" => options.memory_mib = number(&option, &value()?)?,
                 "--kernel" => options.kernel = Some(PathBuf::from(value()?)),
                 "--initrd" => options.initrd = Some(PathBuf::from(value()?)),

@@ -57,6 +57,8 @@ pub struct Options {
     pub layers: Layers,
     /// Virtual CPUs.
     pub cpus: u8,
+    /// A virtual CPU more, which stays with the SVSM.
+    pub service_cpu: bool,
     /// RAM in MiB.
     pub memory_mib: u32,
     /// The guest's kernel, in place of the guest kit's.
@@ -93,6 +95,7 @@ impl Default for Options {
         Self {
             layers: Layers::Svsm,
             cpus: 1,
+            service_cpu: false,
             memory_mib: 1024,
             kernel: None,
             initrd: None,

@@ -111,6 +111,7 @@ fn pack(images: &Images, guest: &GuestFiles, options: &Options, igvm: &Path) -> 
             .arg(&guest.initrd)
             .arg("--cmdline")
             .arg(&options.command_line)
+            .args(options.service_cpu.then_some("--service-vcpu"))
             .args(policy.iter().flat_map(|policy| ["--policy", policy]))
             .args(id_block.unwrap_or_default())
             .arg("--output")

@@ -67,7 +67,7 @@ fn program() -> OsString {
 /// state (see docs/decisions). The emulator parks it, so that the guest's CPUs need one more.
 fn cpus(options: &Options) -> u16 {
     match options.layers {
-        Layers::Svsm => u16::from(options.cpus) + 1,
+        Layers::Svsm => u16::from(options.cpus) + u16::from(options.service_cpu) + 1,
         Layers::LinuxAlone => u16::from(options.cpus),
     }
 }
