@@ -90,11 +90,12 @@ impl<D: BlockDevice> Unformatted<D> {
             boot_nonce,
             log_start: 0,
             body_bytes: 0,
+            label: master.label(),
             wrapped_key,
         };
         write_beginning(&mut volume, &header, &store_key)?;
         let past = Past {
-            identity: Identity { store_id, store_key, wrapped_key },
+            identity: Identity { store_id, store_key, label: master.label(), wrapped_key },
             generation: header.generation,
             root,
             span: Span { start: 0, used: 0 },

@@ -14,7 +14,7 @@ pub(crate) const HEADER_SLOTS: usize = 4;
 /// The largest state that the format allows; bounds what a recovery may allocate.
 pub const MAX_STATE_BYTES: u32 = 1 << 20;
 /// The largest transaction that the format allows.
-pub const MAX_TRANSACTION_BYTES: u32 = 1 << 16;
+pub const MAX_TRANSACTION_BYTES: u32 = 1 << 18;
 /// The longest log that the format allows; bounds the time of a recovery.
 pub const MAX_LOG_BLOCKS: u32 = 1 << 13;
 /// The log holds at least so many of the largest transactions.
@@ -32,12 +32,13 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// What a TPM needs, on a disk with blocks of `block_bytes` bytes: 128 KiB of records, 36 KiB
-    /// in a transaction, 1 MiB of log. The disk must have 1.3 MiB.
+    /// What a TPM needs, on a disk with blocks of `block_bytes` bytes: 448 KiB of records, 192 KiB
+    /// in a transaction (TPM2_NV_GlobalWriteLock may change every index), 2 MiB of log. The disk
+    /// must have 3 MiB.
     #[must_use]
     pub fn for_tpm(block_bytes: usize) -> Self {
-        let log_blocks = if block_bytes == UNIT_BYTES { 256 } else { 2048 };
-        Self { state_bytes: 128 << 10, transaction_bytes: 36 << 10, log_blocks }
+        let log_blocks = if block_bytes == UNIT_BYTES { 512 } else { 4096 };
+        Self { state_bytes: 448 << 10, transaction_bytes: 192 << 10, log_blocks }
     }
 }
 
@@ -85,7 +86,7 @@ impl Geometry {
     /// Blocks of the record for `change_bytes` bytes of changes.
     pub(crate) fn record_blocks(&self, change_bytes: usize) -> u32 {
         let bytes = change_bytes.saturating_add(log::OVERHEAD_BYTES);
-        u32::try_from(bytes.div_ceil(self.block_bytes)).unwrap_or(u32::MAX)
+        u32::try_from(bytes.div_ceil(self.block_bytes.max(1))).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn largest_record_blocks(&self) -> u32 {
@@ -93,7 +94,7 @@ impl Geometry {
     }
 
     fn unit_blocks(&self) -> u64 {
-        (UNIT_BYTES / self.block_bytes) as u64
+        (UNIT_BYTES / self.block_bytes.max(1)) as u64
     }
 
     fn area_units(&self) -> u64 {
@@ -102,7 +103,7 @@ impl Geometry {
 
     /// First block of a header slot, 0 to 3.
     pub(crate) fn header_block(block_bytes: usize, slot: usize) -> u64 {
-        (slot * (UNIT_BYTES / block_bytes)) as u64
+        (slot * (UNIT_BYTES / block_bytes.max(1))) as u64
     }
 
     /// First block of unit `index` in the body of area `area`, 0 or 1.
@@ -170,7 +171,7 @@ mod tests {
     fn the_capacity_for_a_tpm_fits_both_block_sizes() {
         for block_bytes in [512, 4096] {
             let geometry = Geometry::new(block_bytes, Capacity::for_tpm(block_bytes)).unwrap();
-            assert!(geometry.total_blocks() * (block_bytes as u64) < 1_400_000);
+            assert!(geometry.total_blocks() * (block_bytes as u64) <= 3 << 20);
         }
     }
 }

@@ -2,20 +2,21 @@
 //! Checkpoint headers: the root of everything on the disk. `docs/nvstore-format.md`, "Header".
 //!
 //! A header comes in twins so that one can be rewritten in place (see `Store::rewrap`) while the
-//! other is intact. Twins of a generation differ at most in the wrapped key.
+//! other is intact. Twins of a generation differ at most in the wrapped key and its label.
 
 use crate::anchor::FreshnessRoot;
 use crate::error::{Error, Invariant};
 use crate::geometry::{Capacity, Geometry};
 use crate::seal::{
-    BootNonce, DIGEST_BYTES, MasterKey, StoreId, StoreKey, Unwrapped, WrappedKey, checksum,
+    BootNonce, DIGEST_BYTES, KeyLabel, MasterKey, StoreId, StoreKey, Unwrapped, WrappedKey,
+    checksum,
 };
 use crate::wire::{Reader, Writer};
 
 const MAGIC: [u8; 8] = *b"MCDMNVST";
 /// Bytes that the header's HMAC covers.
 const AUTHENTICATED_BYTES: usize = 192;
-const RESERVED_BYTES: usize = 24;
+const RESERVED_BYTES: usize = 8;
 /// Bytes that the header's checksum covers: those, the HMAC, and the wrapped key.
 const CHECKED_BYTES: usize = AUTHENTICATED_BYTES + DIGEST_BYTES + WrappedKey::BYTES;
 /// Bytes of a header.
@@ -38,6 +39,8 @@ pub(crate) struct Header {
     pub(crate) log_start: u32,
     /// Bytes of state in the body.
     pub(crate) body_bytes: u32,
+    /// Which master key the wrapping takes.
+    pub(crate) label: KeyLabel,
     pub(crate) wrapped_key: WrappedKey,
 }
 
@@ -88,6 +91,7 @@ impl Header {
         writer.bytes(&self.boot_nonce)?;
         writer.bytes(&self.log_start.to_le_bytes())?;
         writer.bytes(&self.body_bytes.to_le_bytes())?;
+        writer.bytes(&self.label)?;
         writer.bytes(&[0; RESERVED_BYTES])
     }
 }
@@ -183,6 +187,7 @@ impl Allegation {
             boot_nonce: reader.array()?,
             log_start: reader.u32()?,
             body_bytes: reader.u32()?,
+            label: reader.array()?,
             wrapped_key,
         };
         let within = header.log_start < geometry.log_blocks()

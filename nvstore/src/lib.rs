@@ -44,7 +44,7 @@
 //! use nvstore::{Capacity, Examined, MasterKey, Unanchored, Unrecovered};
 //!
 //! # fn main() -> Result<(), nvstore::Error> {
-//! let disk = SimulatedDisk::blank(4096, 400);
+//! let disk = SimulatedDisk::blank(4096, 768);
 //! let key = MasterKey::new([7; 32].into());
 //! let mut random = SimulatedRandom::new(1); // in earnest: a DRBG
 //! let mut store = match Unrecovered::new(disk).examine(Capacity::for_tpm(4096))? {
@@ -97,6 +97,6 @@ pub use format::Unformatted;
 pub use geometry::{Capacity, MAX_LOG_BLOCKS, MAX_STATE_BYTES, MAX_TRANSACTION_BYTES};
 pub use records::{MAX_NAME_BYTES, MAX_VALUE_BYTES};
 pub use recovery::{Examined, Formatted, Unrecovered};
-pub use seal::MasterKey;
+pub use seal::{KeyLabel, MasterKey};
 pub use store::{Maintenance, Recovery, Store};
 pub use transaction::Transaction;

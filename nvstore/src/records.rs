@@ -233,12 +233,25 @@ impl Records {
         if after > used {
             self.bytes.resize(after, 0);
         }
-        self.bytes.copy_within(old.end..used, end);
+        self.move_bytes(old.end, end, used.checked_sub(old.end)?)?;
         if after < used {
             self.bytes.get_mut(after..)?.zeroize();
             self.bytes.truncate(after);
         }
         self.bytes.get_mut(old.start..end)
+    }
+
+    /// Moves `count` bytes within the list; the places may overlap.
+    fn move_bytes(&mut self, from: usize, to: usize, count: usize) -> Option<()> {
+        if from == to {
+            return Some(());
+        }
+        for step in 0..count {
+            let offset = if to < from { step } else { count.checked_sub(step)?.checked_sub(1)? };
+            let byte = *self.bytes.get(from.checked_add(offset)?)?;
+            *self.bytes.get_mut(to.checked_add(offset)?)? = byte;
+        }
+        Some(())
     }
 }
 

@@ -7,6 +7,8 @@
 //! whether anything later is on the disk (then a commit was lost, which no loss of power explains),
 //! asks the anchor, and only then opens a new epoch.
 
+use core::cmp::Reverse;
+
 use rand_core::TryCryptoRng;
 
 use crate::anchor::{Anchor, Anchored, FreshnessRoot};
@@ -19,7 +21,7 @@ use crate::header::{Allegation, Authenticity, Header, Slot};
 use crate::log::{self, Opened, RecordHeader, Span, ring_block};
 use crate::memory;
 use crate::records::{Records, is_well_formed};
-use crate::seal::{DIGEST_BYTES, MasterKey, StoreKey};
+use crate::seal::{DIGEST_BYTES, KeyLabel, MasterKey, StoreKey};
 use crate::store::{Identity, Past, Recovery, Store, apply, new_state};
 use crate::volume::Volume;
 
@@ -92,6 +94,33 @@ fn read_slots<D: BlockDevice>(device: &mut D) -> Result<([Slot; HEADER_SLOTS], b
 }
 
 impl<D: BlockDevice> Formatted<D> {
+    /// What the whole headers say about the master key that they take, the newest first. Nobody has
+    /// vouched for any of them yet. There may be two while a key is being changed.
+    pub fn labels(&self) -> impl Iterator<Item = KeyLabel> {
+        let mut newest_first: [Option<(u64, KeyLabel)>; HEADER_SLOTS] =
+            self.slots.each_ref().map(|slot| match slot {
+                Slot::Intact(allegation) => {
+                    let header = allegation.alleged();
+                    Some((header.generation, header.label))
+                }
+                Slot::Other | Slot::Version(_) | Slot::Torn => None,
+            });
+        newest_first.sort_by_key(|entry| Reverse(entry.map(|(generation, _)| generation)));
+        let mut last = None;
+        newest_first.into_iter().flatten().filter_map(move |(_, label)| {
+            let is_new = last.replace(label) != Some(label);
+            is_new.then_some(label)
+        })
+    }
+
+    /// Whether this is the key of the header from which a recovery would start.
+    ///
+    /// # Errors
+    /// Those of a recovery that have to do with headers and key, [`Error::WrongKey`] first of all.
+    pub fn check_key(&self, master: &MasterKey) -> Result<(), Error> {
+        newest_authentic(&self.slots, master).map(|_| ())
+    }
+
     /// Recovers the store and opens a new epoch on it.
     ///
     /// # Errors
@@ -119,8 +148,8 @@ impl<D: BlockDevice> Formatted<D> {
         let torn_tail = replay.look_beyond(&mut volume)?;
         let Replay { root, predecessor, span, state, replayed, .. } = replay;
         check_freshness(&mut anchor, &root, &predecessor)?;
-        let Header { store_id, generation, wrapped_key, .. } = header;
-        let identity = Identity { store_id, store_key, wrapped_key };
+        let Header { store_id, generation, label, wrapped_key, .. } = header;
+        let identity = Identity { store_id, store_key, label, wrapped_key };
         let recovery = Recovery { root, replayed, torn_tail };
         let past = Past { identity, generation, root, span, state, recovery };
         Store::open(volume, anchor, past, random)
@@ -278,7 +307,7 @@ impl Replay<'_> {
             let bytes = (blocks as usize).saturating_mul(block_bytes);
             let chunk = buffer.get_mut(..bytes).ok_or(Error::Internal(Invariant::BufferLength))?;
             volume.read_log(ring_block(&geometry, self.span.start, distance), chunk)?;
-            for (at, block) in (distance..).zip(chunk.chunks(block_bytes)) {
+            for (at, block) in (distance..).zip(chunk.chunks(block_bytes.max(1))) {
                 torn_tail |= self.judge_beyond(at == self.span.used, block)?;
             }
             distance = distance.saturating_add(blocks);

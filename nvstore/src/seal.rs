@@ -34,15 +34,34 @@ pub(crate) type StoreId = [u8; 16];
 /// What makes the keys of an epoch fresh.
 pub(crate) type BootNonce = [u8; 32];
 
+/// What the supplier of a master key notes on the disk, in clear and authenticated, to find that
+/// key again. Zeros if there is nothing to note.
+pub type KeyLabel = [u8; KEY_LABEL_BYTES];
+/// Bytes of a [`KeyLabel`].
+pub(crate) const KEY_LABEL_BYTES: usize = 16;
+
 /// The key from outside that opens a store. Wiped when dropped.
 #[derive(Clone)]
-pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
+pub struct MasterKey {
+    bytes: Zeroizing<[u8; KEY_BYTES]>,
+    label: KeyLabel,
+}
 
 impl MasterKey {
     /// Takes 32 uniformly random, secret bytes. A passphrase is not such a key.
     #[must_use]
     pub fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
-        Self(bytes)
+        Self { bytes, label: KeyLabel::default() }
+    }
+
+    /// The same with a label, which [`crate::Formatted::labels`] finds again on the disk.
+    #[must_use]
+    pub fn labelled(bytes: Zeroizing<[u8; 32]>, label: KeyLabel) -> Self {
+        Self { bytes, label }
+    }
+
+    pub(crate) fn label(&self) -> KeyLabel {
+        self.label
     }
 }
 
@@ -236,7 +255,7 @@ impl WrappedKey {
 }
 
 fn wrapping_cipher(master: &MasterKey, id: &StoreId, salt: &[u8; 32]) -> Result<Cipher, Error> {
-    Cipher::new(&*derive(salt, &master.0, &[b"macadamia-svsm nvstore v1 wrap", id])?)
+    Cipher::new(&*derive(salt, &master.bytes, &[b"macadamia-svsm nvstore v1 wrap", id])?)
 }
 
 /// Tells a wrong master key from a damaged header; says nothing about a uniformly random key.
@@ -245,7 +264,7 @@ fn check_value(
     id: &StoreId,
     salt: &[u8; 32],
 ) -> Result<Zeroizing<[u8; 16]>, Error> {
-    derive(salt, &master.0, &[b"macadamia-svsm nvstore v1 check", id])
+    derive(salt, &master.bytes, &[b"macadamia-svsm nvstore v1 check", id])
 }
 
 /// HKDF-SHA-256, RFC 5869.

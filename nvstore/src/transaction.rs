@@ -43,6 +43,13 @@ impl<'s, D: BlockDevice, A: Anchor> Transaction<'s, D, A> {
         }
     }
 
+    /// Sets the transaction aside until [`Store::resume`]: for callers that gather changes over
+    /// several calls.
+    pub fn suspend(self) {
+        // Without what dropping does, which is all there is to skip.
+        core::mem::forget(self);
+    }
+
     /// Makes all changes, durably and atomically: when this returns they survive a loss of power,
     /// and before that either none or all of them do.
     ///

@@ -4,7 +4,7 @@
 use nvstore::simulation::disk::{Event, SimulatedDisk, Trace};
 use nvstore::simulation::model::{Shape, master_key, open};
 use nvstore::simulation::random::SimulatedRandom;
-use nvstore::{Error, Store, Unanchored};
+use nvstore::{Error, Examined, KeyLabel, MasterKey, Store, Unanchored, Unrecovered};
 
 const SHAPE: Shape = Shape::FINE;
 
@@ -111,5 +111,56 @@ fn an_interrupted_change_of_keys_leaves_a_key_that_opens() {
         let complete = SimulatedDisk::with_image(512, image);
         assert_eq!(opened(complete.clone(), 1).err(), Some(Error::WrongKey));
         check(&complete, 2);
+    }
+}
+
+fn labels(disk: &SimulatedDisk) -> Vec<KeyLabel> {
+    match Unrecovered::new(disk.clone()).examine(SHAPE.capacity).expect("a healthy disk") {
+        Examined::Formatted(found) => found.labels().collect(),
+        Examined::Unformatted(_) => panic!("it was formatted"),
+    }
+}
+
+#[test]
+fn a_label_stays_with_its_key() {
+    let labelled = |key: u8| MasterKey::labelled([key; 32].into(), [key; 16]);
+    let mut random = SimulatedRandom::new(4);
+    let disk = open(SHAPE.blank(), SHAPE.capacity, &labelled(1), Unanchored, &mut random)
+        .expect("a healthy disk")
+        .into_device();
+    assert_eq!(labels(&disk), [[1; 16]]);
+    // Who opens it without knowing the label doesn't change it.
+    let mut store = opened(disk, 1).expect("a healthy disk");
+    assert_eq!((store.label(), labels(store.device())), ([1; 16], vec![[1; 16]]));
+    store.rewrap(&labelled(2), &mut random).unwrap();
+    assert_eq!((store.label(), labels(store.device())), ([2; 16], vec![[2; 16]]));
+    store.rotate(&labelled(3), &mut random).unwrap();
+    assert_eq!((store.label(), labels(store.device())), ([3; 16], vec![[3; 16]]));
+    opened(store.into_device(), 3).expect("a healthy disk");
+}
+
+#[test]
+fn a_label_that_the_host_wrote_opens_nothing() {
+    let mut disk = filled().into_device();
+    let mut image = disk.image().to_vec();
+    for slot in image.chunks_mut(4096).take(4) {
+        slot[168] ^= 1;
+    }
+    disk = SimulatedDisk::with_image(SHAPE.block_bytes, image);
+    assert!(labels(&disk).is_empty(), "the checksum tells");
+    assert!(opened(disk, 1).is_err());
+}
+
+#[test]
+fn a_key_can_be_tried_before_anything_is_written() {
+    let mut store = filled();
+    store.rewrap(&master_key(2), &mut SimulatedRandom::new(9)).unwrap();
+    let disk = store.into_device();
+    match Unrecovered::new(disk).examine(SHAPE.capacity).unwrap() {
+        Examined::Formatted(found) => {
+            assert_eq!(found.check_key(&master_key(1)), Err(Error::WrongKey));
+            assert_eq!(found.check_key(&master_key(2)), Ok(()));
+        }
+        Examined::Unformatted(_) => panic!("it was formatted"),
     }
 }

@@ -21,7 +21,7 @@ fn fresh(shape: Shape) -> TestStore {
 }
 
 fn for_tpm(block_bytes: usize) -> TestStore {
-    let blocks = (2 << 20) / block_bytes;
+    let blocks = (3 << 20) / block_bytes;
     opened(SimulatedDisk::blank(block_bytes, blocks), Capacity::for_tpm(block_bytes))
 }
 
@@ -29,6 +29,26 @@ fn put(store: &mut TestStore, name: &[u8], value: &[u8]) -> Result<(), Error> {
     let mut transaction = store.transaction();
     transaction.put(name, value)?;
     transaction.commit().map(drop)
+}
+
+#[test]
+fn a_transaction_can_be_set_aside() {
+    let mut store = fresh(Shape::TINY);
+    let mut first = store.resume();
+    first.put(b"first", &[1]).unwrap();
+    first.suspend();
+    assert_eq!(store.value(b"first"), None);
+    let mut second = store.resume();
+    assert_eq!(second.value(b"first"), Some(&[1][..]));
+    second.put(b"second", &[2]).unwrap();
+    second.commit().unwrap();
+    assert_eq!((store.value(b"first"), store.value(b"second")), (Some(&[1][..]), Some(&[2][..])));
+    let mut forgotten = store.resume();
+    assert_eq!(forgotten.value(b"second"), Some(&[2][..]));
+    forgotten.put(b"second", &[3]).unwrap();
+    forgotten.suspend();
+    drop(store.transaction());
+    assert_eq!(store.resume().value(b"second"), Some(&[2][..]), "a new transaction starts empty");
 }
 
 #[test]
@@ -177,7 +197,7 @@ fn commits_stay_cheap_while_the_log_is_compacted() {
 #[test]
 fn idle_time_can_do_the_compaction() {
     let mut store = for_tpm(4096);
-    for number in 0..80_u8 {
+    for number in 0..160_u8 {
         put(&mut store, b"n", &[number; 64]).unwrap();
     }
     let mut steps = 0;
@@ -188,10 +208,10 @@ fn idle_time_can_do_the_compaction() {
     assert!(steps > 0);
     // The log is empty again: half of it takes no more compaction.
     let before = store.device().counts();
-    for number in 0..128_u8 {
+    for number in 0..=255_u8 {
         put(&mut store, b"n", &[number; 64]).unwrap();
     }
-    assert_eq!(store.device().counts().writes - before.writes, 128);
+    assert_eq!(store.device().counts().writes - before.writes, 256);
 }
 
 #[test]

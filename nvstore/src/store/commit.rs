@@ -179,6 +179,7 @@ impl<D: BlockDevice, A: Anchor> Store<D, A> {
             log_start: self.span.end(&geometry),
             body_bytes: u32::try_from(self.state.bytes())
                 .map_err(|_| Error::Internal(Invariant::BufferLength))?,
+            label: self.identity.label,
             wrapped_key: self.identity.wrapped_key,
         };
         self.checkpoint.start(header, self.span.used, &self.identity.store_key, &self.state)

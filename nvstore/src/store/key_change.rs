@@ -32,6 +32,7 @@ impl<D: BlockDevice, A: Anchor> Store<D, A> {
             store.finish_checkpoint()?;
             store.retire_other_area()?;
             store.identity.wrapped_key = wrapped_key;
+            store.identity.label = master.label();
             store.rewrite_twins()
         })
     }
@@ -51,7 +52,7 @@ impl<D: BlockDevice, A: Anchor> Store<D, A> {
         let store_id = self.identity.store_id;
         let store_key = StoreKey::new(draw_secret(random)?);
         let wrapped_key = WrappedKey::wrap(master, &store_key, &store_id, &draw::<32>(random)?)?;
-        let identity = Identity { store_id, store_key, wrapped_key };
+        let identity = Identity { store_id, store_key, label: master.label(), wrapped_key };
         let epoch = Epoch::draw(&identity, self.root.epoch, random)?;
         self.guarded(|store| {
             store.finish_checkpoint()?;
@@ -69,6 +70,7 @@ impl<D: BlockDevice, A: Anchor> Store<D, A> {
         let broken = Error::Internal(Invariant::BufferLength);
         let header = self.active.as_mut().ok_or(broken)?;
         header.wrapped_key = self.identity.wrapped_key;
+        header.label = self.identity.label;
         let block = self.record.get_mut(..block_bytes).ok_or(broken)?;
         header.encode(&self.identity.store_key, block)?;
         for slot in Header::slots(header.generation) {

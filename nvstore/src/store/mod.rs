@@ -25,7 +25,9 @@ use crate::header::Header;
 use crate::log::Span;
 use crate::memory;
 use crate::records::{Change, Records};
-use crate::seal::{BootNonce, Cipher, DIGEST_BYTES, StoreId, StoreKey, WrappedKey, chain_epoch};
+use crate::seal::{
+    BootNonce, Cipher, DIGEST_BYTES, KeyLabel, StoreId, StoreKey, WrappedKey, chain_epoch,
+};
 use crate::transaction::Transaction;
 use crate::volume::Volume;
 
@@ -56,6 +58,7 @@ pub struct Store<D, A> {
 pub(crate) struct Identity {
     pub(crate) store_id: StoreId,
     pub(crate) store_key: StoreKey,
+    pub(crate) label: KeyLabel,
     pub(crate) wrapped_key: WrappedKey,
 }
 
@@ -167,6 +170,17 @@ impl<D: BlockDevice, A: Anchor> Store<D, A> {
     pub fn transaction(&mut self) -> Transaction<'_, D, A> {
         self.staged.clear();
         Transaction::new(self)
+    }
+
+    /// Goes on with the transaction that was suspended; without one, starts one.
+    pub fn resume(&mut self) -> Transaction<'_, D, A> {
+        Transaction::new(self)
+    }
+
+    /// Which master key the disk's copy of the store key takes, as its supplier noted it.
+    #[must_use]
+    pub fn label(&self) -> KeyLabel {
+        self.identity.label
     }
 
     /// The device underneath.
