@@ -30,6 +30,8 @@ pub(super) struct SessionUse {
     pub(super) hmac: Auth,
     /// Place of the handle that it authorises, from 0.
     pub(super) authorises: Option<usize>,
+    /// It is bound to the entity that it authorises, as the command found both.
+    pub(super) is_bound: bool,
 }
 
 impl SessionUse {
@@ -39,6 +41,7 @@ impl SessionUse {
         attributes: SessionAttributes::empty(),
         hmac: Auth::EMPTY,
         authorises: None,
+        is_bound: false,
     };
 
     /// Whether it is no session but a password.
@@ -73,6 +76,13 @@ impl SessionUses {
             return Err(ResponseCode::AUTH_MISSING);
         }
         Ok(sessions)
+    }
+
+    /// Notes that a session is bound to the entity that it authorises.
+    pub(super) fn note_bound(&mut self, session: Handle) {
+        let count = self.count;
+        let uses = self.uses.iter_mut().take(count);
+        uses.filter(|known| known.handle == session).for_each(|known| known.is_bound = true);
     }
 
     fn read(&mut self, state: &State, command: &Command, body: &[u8]) -> Result<()> {
@@ -197,5 +207,5 @@ fn read_session(area: &mut Reader<'_>) -> Result<SessionUse> {
     let nonce_caller = area.value()?;
     let attributes = area.value()?;
     let hmac = area.value()?;
-    Ok(SessionUse { handle, nonce_caller, attributes, hmac, authorises: None })
+    Ok(SessionUse { handle, nonce_caller, attributes, hmac, authorises: None, is_bound: false })
 }

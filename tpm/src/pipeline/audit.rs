@@ -89,6 +89,9 @@ impl Audits {
         let digest = digest.unwrap_or_else(|| Digest::zero(session.hash));
         let rp_hash = hash::rp_hash(session.hash, command.code, parameters);
         session.audit = Some(session.hash.digest(&[&digest, cp_hash, &rp_hash]));
+        // A session that audits is bound to nothing any more: where the reference implementation
+        // remembers the entity, it then has the digest, and clients count on it.
+        session.bound = None;
         if is_first {
             state.sessions.exclusive = Some(session_use.handle);
         } else if state.sessions.exclusive != Some(session_use.handle) {

@@ -141,15 +141,30 @@ impl Work<'_> {
         if is_denied {
             return Err(ResponseCode::LOCKOUT);
         }
-        // Losing power from here on counts as a failed try (Part 1, 19.11.2).
-        if self.state.orderly.shutdown != Shutdown::NoneAfterDaUse {
+        // Losing power from here on counts as a failed try (Part 1, 19.11.2); lockoutAuth has a
+        // protection of its own, which one wrong value sets off.
+        let is_counted = entity != Handle::LOCKOUT;
+        if is_counted && self.state.orderly.shutdown != Shutdown::NoneAfterDaUse {
             self.state.orderly.change().shutdown = Shutdown::NoneAfterDaUse;
         }
         Ok(())
     }
 
-    /// Whether only a policy will do: DUP always, ADMIN as the entity says.
+    /// The key of a bound session tells of the entity's authorisation value, whatever the session
+    /// is used for: in lockout that cannot be tried either.
+    fn check_bound_lockout(&self, session: &Session) -> Result<()> {
+        let attack = &self.state.permanent.dictionary_attack;
+        let is_denied = session.is_bound_to_da && attack.is_locked_out()
+            || session.is_bound_to_lockout && !attack.is_lockout_auth_enabled;
+        if is_denied { Err(ResponseCode::LOCKOUT) } else { Ok(()) }
+    }
+
+    /// Whether only a policy will do: DUP always, ADMIN as the entity says, and for a PCR with a
+    /// policy always (TPM2_PCR_SetAuthPolicy, Part 3, 22.6).
     fn needs_policy(&self, entity: Handle, role: Role) -> bool {
+        if entity.kind() == Some(HandleKind::Pcr) {
+            return !self.state.auth_policy(entity).digest.is_empty();
+        }
         match role {
             Role::Dup => true,
             Role::Admin => match entity.kind() {
@@ -236,6 +251,10 @@ impl Work<'_> {
         parameters: &[u8],
     ) -> Result<()> {
         let policy = &session.policy;
+        // TPM2_PolicySecret is about knowing the value (Part 3, 23.4).
+        if self.command.code == CommandCode::POLICY_SECRET && policy.auth == PolicyAuth::None {
+            return Err(ResponseCode::MODE);
+        }
         let wanted = self.state.auth_policy(entity);
         if wanted.algorithm != Some(session.hash) || wanted.digest != policy.digest {
             return Err(ResponseCode::POLICY_FAIL);
@@ -310,8 +329,16 @@ impl Work<'_> {
         parameters: &[u8],
     ) -> Result<()> {
         let session = self.state.sessions.get(session_use.handle).ok_or(ResponseCode::FAILURE)?;
+        self.check_bound_lockout(session)?;
         let entities = Entities { state: self.state, flushed: &Flushed::NONE };
-        let auth = entities.hmac_auth(session, entity)?;
+        let is_bound = match entity {
+            Some(entity) => entities.is_bound(session, entity)?,
+            None => false,
+        };
+        let auth = entities.hmac_auth(session, entity, is_bound);
+        if is_bound {
+            self.sessions.note_bound(session_use.handle);
+        }
         let mut key = HmacKey::new(&session.key)?;
         key.append(auth)?;
         // Without any key an HMAC proves nothing, and may be left out.

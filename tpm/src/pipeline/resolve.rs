@@ -47,7 +47,7 @@ fn has_type(handle: Handle, kind: HandleType) -> bool {
         HandleType::Object => is_object,
         HandleType::ObjectOrNull => is_object || is_null,
         HandleType::Parent => is_object || is_hierarchy || is_null,
-        HandleType::Entity => is_entity || is_timer(handle) || is_null,
+        HandleType::Entity => is_entity || is_timer(handle),
         HandleType::EntityOrNull => is_entity || is_timer(handle) || is_null,
         HandleType::Pcr => is_pcr,
         HandleType::PcrOrNull => is_pcr || is_null,

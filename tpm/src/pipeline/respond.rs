@@ -170,7 +170,8 @@ fn response_hmac(
         return Ok(Auth::EMPTY);
     }
     let entities = Entities { state, flushed: &outcome.flushed };
-    let auth = entities.hmac_auth(session, session_use.entity(&outcome.handles))?;
+    let entity = session_use.entity(&outcome.handles);
+    let auth = entities.hmac_auth(session, entity, session_use.is_bound);
     let mut key = HmacKey::new(&session.key)?;
     key.append(auth)?;
     if key.is_empty() && session_use.hmac.is_empty() {

@@ -177,12 +177,15 @@ fn a_response_is_authenticated_with_the_new_value() {
     client.auth_after = Some(b"new".to_vec());
     let new = [0, 3, b'n', b'e', b'w'];
     machine.with_sessions(CHANGE_AUTH, &[OWNER], &mut [&mut client], &new).unwrap();
-    // A session that is bound to the old value is not bound to the new one.
+    // A session that is bound needs no value, also not the new one: libtpms decides once for the
+    // command and its response.
     let bind = Some((OWNER, &b"new"[..]));
     let mut bound = Client::start(&mut machine, SessionKind::Hmac, bind, Encryption::None);
-    bound.auth_after = Some(b"newer".to_vec());
     let newer = [0, 5, b'n', b'e', b'w', b'e', b'r'];
     machine.with_sessions(CHANGE_AUTH, &[OWNER], &mut [&mut bound], &newer).unwrap();
+    // For the next command it is not bound any more.
+    let refused = machine.with_sessions(CHANGE_AUTH, &[OWNER], &mut [&mut bound], &newer);
+    assert_eq!(refused, Err(ResponseCode::BAD_AUTH.in_session(1)));
 }
 
 #[test]
@@ -347,8 +350,18 @@ fn what_fails_is_not_written() {
 /// "Power loss without Shutdown after DA use counts as a failed try."
 #[test]
 fn pulling_the_plug_does_not_undo_a_failed_try() {
+    const INDEX: u32 = 0x0100_0001;
     let mut machine = Machine::started();
+    let public = [&INDEX.to_be_bytes()[..], &[0, 0x0b, 0, 4, 0, 4, 0, 0, 0, 8]].concat();
+    let body = [&[0, 0, 0, 14][..], &public].concat();
+    machine.authorised(0x12a, &[OWNER], &body).unwrap();
+    // lockoutAuth has another protection.
     machine.authorised(0x139, &[LOCKOUT], &[]).unwrap();
+    machine.power_cycle();
+    machine.command(0x144, &[0, 0]).unwrap();
+    assert_eq!(machine.property(0x20e), 0);
+    let write = [&[0, 8][..], &[1; 8], &[0, 0]].concat();
+    machine.authorised(0x137, &[INDEX, INDEX], &write).unwrap();
     machine.power_cycle();
     machine.command(0x144, &[0, 0]).unwrap();
     assert_eq!(machine.property(0x20e), 1);
@@ -381,4 +394,44 @@ fn without_storage_only_what_needs_none() {
     assert!(machine.command(GET_RANDOM, &[0, 4]).is_ok());
     assert_eq!(machine.platform.storage.commits, commits + 1, "Clock has waited");
     machine.authorised(CHANGE_AUTH, &[OWNER], &[0, 1, 1]).unwrap();
+}
+
+#[test]
+fn a_session_that_audits_is_not_bound_any_more() {
+    let mut machine = Machine::started();
+    machine.authorised(CHANGE_AUTH, &[OWNER], &[0, 2, b'p', b'w']).unwrap();
+    let bound = Some((OWNER, &b"pw"[..]));
+    let mut client = Client::start(&mut machine, SessionKind::Hmac, bound, Encryption::None);
+    let same = [0, 2, b'p', b'w'];
+    client.attributes = CONTINUE | AUDIT;
+    machine.with_sessions(GET_RANDOM, &[], &mut [&mut client], &[0, 4]).unwrap();
+    client.attributes = CONTINUE;
+    let refused = machine.with_sessions(CHANGE_AUTH, &[OWNER], &mut [&mut client.clone()], &same);
+    assert_eq!(refused, Err(ResponseCode::BAD_AUTH.in_session(1)));
+    client.auth = b"pw".to_vec();
+    machine.with_sessions(CHANGE_AUTH, &[OWNER], &mut [&mut client], &same).unwrap();
+}
+
+/// A session that is bound to a protected entity tells whether a guess of its value is right,
+/// whatever the session is used for: not in lockout.
+#[test]
+fn a_bound_session_does_not_tell_of_a_locked_entity() {
+    let mut machine = Machine::started();
+    let parameters = [0, 0, 0, 1, 0, 0, 3, 0xe8, 0, 0, 3, 0xe8];
+    machine.authorised(0x13a, &[LOCKOUT], &parameters).unwrap();
+    let public = [&[1, 0, 0, 1, 0, 0x0b, 0, 4, 0, 4, 0, 0, 0, 8][..]].concat();
+    let body = [&[0, 1, 7, 0, 14][..], &public].concat();
+    machine.authorised(0x12a, &[OWNER], &body).unwrap();
+    let bind = |machine: &mut Machine, guess: &[u8]| {
+        let bound = Some((0x0100_0001, guess));
+        Client::start(machine, SessionKind::Hmac, bound, Encryption::None)
+    };
+    let mut wrong = bind(&mut machine, &[8]);
+    let refused = machine.with_sessions(CHANGE_AUTH, &[OWNER], &mut [&mut wrong], &[0, 0]);
+    assert_eq!(refused, Err(ResponseCode::AUTH_FAIL.in_session(1)));
+    let mut right = bind(&mut machine, &[7]);
+    for client in [&mut wrong, &mut right] {
+        let refused = machine.with_sessions(CHANGE_AUTH, &[OWNER], &mut [client], &[0, 0]);
+        assert_eq!(refused, Err(ResponseCode::LOCKOUT));
+    }
 }

@@ -52,19 +52,26 @@ impl<'a> Entities<'a> {
     }
 
     /// The authorisation value that goes into an HMAC (Part 1, 19.6.5): none when the session
-    /// authorises nothing, is bound to the entity, or is a policy that doesn't ask for it.
-    pub(super) fn hmac_auth(&self, session: &Session, entity: Option<Handle>) -> Result<&'a [u8]> {
-        let Some(entity) = entity else { return Ok(&[]) };
+    /// authorises nothing, is bound to the entity, or is a policy that doesn't ask for it. Whether
+    /// it is bound is decided once for command and response: the command may change the value or
+    /// the Name of the entity.
+    pub(super) fn hmac_auth(
+        &self,
+        session: &Session,
+        entity: Option<Handle>,
+        is_bound: bool,
+    ) -> &'a [u8] {
+        let Some(entity) = entity else { return &[] };
         let is_included = if session.is_policy() {
             session.policy.auth == PolicyAuth::AuthValue
         } else {
-            !self.is_bound(session, entity)?
+            !is_bound
         };
-        Ok(if is_included { self.auth_value(entity) } else { &[] })
+        if is_included { self.auth_value(entity) } else { &[] }
     }
 
     /// Whether a session is bound to an entity as it is now.
-    fn is_bound(&self, session: &Session, entity: Handle) -> Result<bool> {
+    pub(super) fn is_bound(&self, session: &Session, entity: Handle) -> Result<bool> {
         let Some(bound) = &session.bound else { return Ok(false) };
         let name = self.state.name(entity)?;
         Ok(*bound == Session::binding_of(&name, self.auth_value(entity)))
