@@ -191,10 +191,15 @@ fn load_record(state: &mut State, name: RecordName, record: &[u8]) -> Result<()>
         RecordKind::Saved => {}
         RecordKind::Object => {
             let handle = Handle(name.number);
-            if handle.kind() != Some(HandleKind::Persistent) {
+            let object = whole::<Object>(&mut reader)?;
+            // Each hierarchy has its own handles: TPM2_EvictControl made no other.
+            let is_platforms = handle >= Handle::PLATFORM_PERSISTENT_FIRST;
+            let is_possible = handle.kind() == Some(HandleKind::Persistent)
+                && (object.hierarchy == Handle::PLATFORM) == is_platforms;
+            if !is_possible {
                 return Err(ResponseCode::VALUE);
             }
-            state.persistents.insert(handle, whole::<Object>(&mut reader)?)?;
+            state.persistents.insert(handle, object)?;
             state.persistents.settle();
         }
         RecordKind::NvIndex => {

@@ -99,12 +99,15 @@ pub struct Pcrs {
     pub values: Tracked<PcrValues>,
     /// The allocation in force: changes of the permanent one wait for the next Startup.
     pub allocation: PcrAllocation,
+    /// TPM2_PCR_Allocate was used: until the next TPM Reset or Restart no state can be saved.
+    pub is_allocated_anew: bool,
 }
 
 impl Pcrs {
     /// Before Startup.
     pub const fn new() -> Self {
-        Self { values: Tracked::new(PcrValues::EMPTY), allocation: PcrAllocation::ALL }
+        let (values, allocation) = (Tracked::new(PcrValues::EMPTY), PcrAllocation::ALL);
+        Self { values, allocation, is_allocated_anew: false }
     }
 
     /// The value, or `None` if the bank doesn't have the PCR.

@@ -50,7 +50,9 @@ fn write(state: &State, writer: &mut Writer<'_>) -> Result<()> {
     }
     for bank in BANKS {
         for index in (0..PCR_COUNT).filter(|index| pcr_attributes(*index).is_saved) {
-            writer.bytes(state.pcrs.values.get(bank, index).map_or(&[], Digest::as_bytes))?;
+            // A PCR that isn't allocated has no value: zeros are in its place.
+            let value = state.pcrs.value(bank, index).filter(|value| !value.is_empty());
+            writer.bytes(value.unwrap_or(&Digest::zero(bank)).as_bytes())?;
         }
     }
     Ok(())

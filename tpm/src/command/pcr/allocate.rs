@@ -20,7 +20,8 @@ pub fn execute(
     response: &mut Writer<'_>,
 ) -> Result<()> {
     let (selection,): (PcrSelectionList,) = parameters.read()?;
-    let mut allocation = context.state.permanent.pcr_allocation;
+    // Of several allocations before a Startup the last one counts.
+    let mut allocation = context.state.pcrs.allocation;
     for entry in selection.iter() {
         let place = bank_index(entry.bank).and_then(|index| allocation.0.get_mut(index));
         *place.ok_or(ResponseCode::VALUE.in_parameter(1))? = entry.pcrs;
@@ -45,6 +46,10 @@ pub fn execute(
     response.value(&needed)?;
     response.value(&available)?;
     context.state.permanent.change().pcr_allocation = allocation;
+    // A state that was saved before has the values of other banks (Part 3, 22.5, note on
+    // TPM2_Shutdown); so would one that is saved now, also if the allocation is what it was.
+    context.state.pcrs.is_allocated_anew = true;
+    context.state.pcrs.values.change();
     Ok(())
 }
 

@@ -53,4 +53,20 @@ mod tests {
         assert_eq!(set(&body(32, 0x0b, 20)), Ok(std::vec![]));
         assert_eq!(set(&body(0, 0x10, 20)), Ok(std::vec![]));
     }
+
+    #[test]
+    fn a_pcr_with_a_policy_has_no_other_authorisation() {
+        let mut machine = Machine::started();
+        machine.locality = 2;
+        let body = parameters(|writer| {
+            writer.sized_bytes(&[7; 32])?;
+            writer.value(&0x0b_u16)?;
+            writer.value(&20_u32)
+        });
+        assert!(machine.authorised(0x13c, &[20], b"\0\0").is_ok());
+        machine.authorised(0x12c, &[PLATFORM], &body).unwrap();
+        let refused = machine.authorised(0x13c, &[20], b"\0\0");
+        assert_eq!(refused, Err(ResponseCode::AUTH_TYPE));
+        assert!(machine.authorised(0x13c, &[16], b"\0\0").is_ok(), "another PCR");
+    }
 }

@@ -25,9 +25,7 @@ pub fn execute(
     _response: &mut Writer<'_>,
 ) -> Result<()> {
     let (shutdown_type,): (StartupType,) = parameters.read()?;
-    let is_pcr_change_pending =
-        context.state.permanent.pcr_allocation != context.state.pcrs.allocation;
-    if shutdown_type == StartupType::State && is_pcr_change_pending {
+    if shutdown_type == StartupType::State && context.state.pcrs.is_allocated_anew {
         // The saved values would be those of other banks.
         return Err(ResponseCode::TYPE.in_parameter(1));
     }

@@ -99,7 +99,8 @@ fn note_loss_of_power(state: &mut State, shutdown: Shutdown) {
     let is_orderly = matches!(shutdown, Shutdown::Clear | Shutdown::State);
     state.clock.is_safe = is_orderly && state.orderly.is_clock_safe;
     let attack = state.permanent.dictionary_attack;
-    if shutdown == Shutdown::NoneAfterDaUse && attack.recovery_time_s != 0 {
+    let may_count = attack.recovery_time_s != 0 && attack.failed_tries < attack.max_tries;
+    if shutdown == Shutdown::NoneAfterDaUse && may_count {
         // Otherwise pulling the plug would undo failed tries.
         let failed_tries = attack.failed_tries.saturating_add(1);
         state.permanent.change().dictionary_attack.failed_tries = failed_tries;
@@ -112,8 +113,9 @@ fn note_loss_of_power(state: &mut State, shutdown: Shutdown) {
 fn start_pcrs(state: &mut State, start: Start) {
     if start != Start::Resume {
         *state.pcrs.values.change() = PcrValues::EMPTY;
-        state.pcrs.allocation = state.permanent.pcr_allocation;
     }
+    state.pcrs.allocation = state.permanent.pcr_allocation;
+    state.pcrs.is_allocated_anew = false;
     for index in 0..PCR_COUNT {
         let attributes = pcr_attributes(index);
         if start != Start::Resume || !attributes.is_saved {
@@ -127,8 +129,9 @@ fn start_pcrs(state: &mut State, start: Start) {
 
 #[cfg(test)]
 mod tests {
+    use crate::crypto::hash::HashAlgorithm;
     use crate::structure::response_code::ResponseCode;
-    use crate::testing::Machine;
+    use crate::testing::{Machine, PLATFORM};
 
     const CLEAR: &[u8] = &[0, 0];
     const STATE: &[u8] = &[0, 1];
@@ -201,5 +204,36 @@ mod tests {
         let mut expected = [0; 32];
         expected[31] = 3;
         assert_eq!(machine.read_pcr(0), expected);
+    }
+
+    #[test]
+    fn a_partial_allocation_survives_a_resume() {
+        let mut machine = Machine::started();
+        // SHA-256 has the first eight PCRs only.
+        let allocation = [0, 0, 0, 1, 0, 0x0b, 3, 0xff, 0, 0];
+        machine.authorised(0x12b, &[PLATFORM], &allocation).unwrap();
+        assert_eq!(machine.command(0x145, STATE), Err(ResponseCode::TYPE.in_parameter(1)));
+        machine.power_cycle();
+        machine.command(0x144, CLEAR).unwrap();
+        machine.extend_pcr(7, &[1; 32]);
+        let value = machine.read_pcr(7);
+        machine.command(0x145, STATE).unwrap();
+        // Another process: nothing is left in memory.
+        *machine.tpm = crate::Tpm::new();
+        machine.power_cycle();
+        machine.command(0x144, STATE).unwrap();
+        assert_eq!(machine.read_pcr(7), value);
+        assert!(machine.tpm.state().pcrs.value(HashAlgorithm::Sha256, 8).is_none());
+    }
+
+    #[test]
+    fn an_allocation_makes_a_saved_state_useless() {
+        let mut machine = Machine::started();
+        machine.command(0x145, STATE).unwrap();
+        let allocation = [0, 0, 0, 1, 0, 0x0b, 3, 0xff, 0xff, 0xff];
+        machine.authorised(0x12b, &[PLATFORM], &allocation).unwrap();
+        machine.power_cycle();
+        assert_eq!(machine.command(0x144, STATE), Err(ResponseCode::VALUE.in_parameter(1)));
+        machine.command(0x144, CLEAR).unwrap();
     }
 }
