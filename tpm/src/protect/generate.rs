@@ -207,7 +207,7 @@ fn rsa_key(
     if exponent < DEFAULT_EXPONENT {
         return Err(ResponseCode::RANGE);
     }
-    check_exponent(exponent).map_err(|_| ResponseCode::VALUE)?;
+    check_exponent(exponent).map_err(|_| ResponseCode::RANGE)?;
     // Old keys can be loaded; none is made that could be broken.
     if parameters.key_bits == RsaKeyBits::Bits1024 {
         return Err(ResponseCode::VALUE);

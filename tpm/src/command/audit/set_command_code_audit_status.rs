@@ -22,7 +22,8 @@ impl Unmarshal for CommandCodes {
 }
 
 /// Handles: auth. Parameters: auditAlg, setList, clearList. Either the algorithm changes, or the
-/// lists. Codes of commands that aren't there are passed over.
+/// lists; to name the algorithm that there is, is no change (tpm2-tools always names one). Codes of
+/// commands that aren't there are passed over.
 pub fn execute(
     context: &mut Context<'_>,
     parameters: Parameters<'_>,
@@ -34,14 +35,14 @@ pub fn execute(
         CommandCodes,
     ) = parameters.read()?;
     let state = &mut *context.state;
-    if let Some(algorithm) = algorithm {
+    if let Some(algorithm) = algorithm
+        && state.permanent.audit.algorithm != algorithm
+    {
         if !added.is_empty() || !removed.is_empty() {
             return Err(ResponseCode::VALUE.in_parameter(1));
         }
-        if state.permanent.audit.algorithm != algorithm {
-            state.permanent.change().audit.algorithm = algorithm;
-            state.reset.change().command_audit_digest = Digest::EMPTY;
-        }
+        state.permanent.change().audit.algorithm = algorithm;
+        state.reset.change().command_audit_digest = Digest::EMPTY;
         return Ok(());
     }
     let mut commands = state.permanent.audit.commands;
@@ -95,6 +96,15 @@ mod tests {
         assert_eq!(set(OWNER, &body(0x0c, &[], &[])), Ok(std::vec![]));
         // The command that begins another digest is not part of it.
         assert!(machine.tpm.state().reset.command_audit_digest.is_empty());
+    }
+
+    #[test]
+    fn the_algorithm_that_there_is_may_stand_beside_lists() {
+        let mut machine = Machine::started();
+        machine.authorised(0x140, &[OWNER], &body(0x0b, &[0x17b], &[])).unwrap();
+        assert!(machine.tpm.state().permanent.audit.audits(CommandCode::GET_RANDOM));
+        machine.authorised(0x140, &[OWNER], &body(0x0b, &[], &[0x17b])).unwrap();
+        assert!(!machine.tpm.state().permanent.audit.audits(CommandCode::GET_RANDOM));
     }
 
     #[test]

@@ -62,6 +62,8 @@ fn clear_counters(state: &mut State) {
     let reset = state.reset.change();
     reset.restart_count = 0;
     reset.clear_count = reset.clear_count.saturating_add(1);
+    // Policies over PCRs that were satisfied before do not hold any more.
+    reset.pcr_counter = reset.pcr_counter.wrapping_add(1);
     state.clock.set(0);
     state.clock.is_safe = true;
     state.orderly.change().clock_ms = 0;
@@ -71,6 +73,14 @@ fn clear_counters(state: &mut State) {
 mod tests {
     use crate::structure::response_code::ResponseCode;
     use crate::testing::{ENDORSEMENT, LOCKOUT, Machine, OWNER, PLATFORM};
+
+    #[test]
+    fn policies_over_pcrs_have_to_be_satisfied_again() {
+        let mut machine = Machine::started();
+        let before = machine.tpm.state().reset.pcr_counter;
+        machine.authorised(0x126, &[LOCKOUT], &[]).unwrap();
+        assert_eq!(machine.tpm.state().reset.pcr_counter, before + 1);
+    }
 
     #[test]
     fn only_lockout_and_platform_may() {

@@ -23,13 +23,12 @@ pub fn execute(
     let mut writer = Writer::new(&mut buffer);
     writer.value(&context.state.time_info())?;
     let session = context.state.sessions.policy_mut(context.handle(1))?;
-    if session.kind != SessionKind::Trial {
-        let rest = writer.written().get(usize::from(offset)..);
-        let rest = rest.ok_or(ResponseCode::VALUE.in_parameter(2))?;
-        let compared = rest.get(..operand.len()).ok_or(ResponseCode::RANGE)?;
-        if !operation.holds(compared, &operand) {
-            return Err(ResponseCode::POLICY);
-        }
+    // What lies outside of the structure could never be compared, in no session.
+    let rest = writer.written().get(usize::from(offset)..);
+    let rest = rest.ok_or(ResponseCode::VALUE.in_parameter(2))?;
+    let compared = rest.get(..operand.len()).ok_or(ResponseCode::RANGE)?;
+    if session.kind != SessionKind::Trial && !operation.holds(compared, &operand) {
+        return Err(ResponseCode::POLICY);
     }
     let hash = session.hash;
     let arguments = operation.arguments(hash, &operand, offset);
@@ -60,5 +59,14 @@ mod tests {
         assert_eq!(compare(&less), Err(ResponseCode::POLICY));
         let greater = [0, 8, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3];
         assert_eq!(compare(&greater), Ok(()));
+    }
+
+    #[test]
+    fn a_trial_session_stays_within_the_structure_too() {
+        let mut machine = Machine::started();
+        let session = machine.start_session(SessionKind::Trial);
+        let mut compare = |body: &[u8]| step(&mut machine, 0x16d, session, body);
+        assert_eq!(compare(&[0, 1, 0, 0, 25, 0, 0]), Err(ResponseCode::RANGE));
+        assert_eq!(compare(&[0, 1, 0, 0, 24, 0, 0]), Ok(()), "whatever the value is");
     }
 }

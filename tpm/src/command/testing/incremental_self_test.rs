@@ -6,6 +6,7 @@ use super::self_test;
 use crate::pipeline::Context;
 use crate::structure::algorithm::AlgorithmId;
 use crate::structure::digest::List;
+use crate::structure::response_code::ResponseCode;
 use crate::wire::{Parameters, Reader, Result, Unmarshal, Writer};
 
 /// Algorithms that a TPML_ALG may have (MAX_ALG_LIST_SIZE).
@@ -31,13 +32,19 @@ impl Unmarshal for AlgorithmList {
     }
 }
 
-/// toTest; the response says what is still to be tested, which is nothing.
+/// toTest, of algorithms that there are; the response says what is still to be tested, which is
+/// nothing.
 pub fn execute(
     context: &mut Context<'_>,
     parameters: Parameters<'_>,
     response: &mut Writer<'_>,
 ) -> Result<()> {
     let (to_test,): (AlgorithmList,) = parameters.read()?;
+    let known = AlgorithmId::IMPLEMENTED;
+    let is_known = |wanted: &AlgorithmId| known.iter().any(|(id, _)| id == wanted);
+    if !to_test.iter().all(is_known) {
+        return Err(ResponseCode::VALUE.in_parameter(1));
+    }
     let names_curves = to_test.iter().any(|algorithm| OVER_CURVES.contains(algorithm));
     self_test::run(context, if names_curves { Extent::Full } else { Extent::Brief })?;
     response.value(&AlgorithmList::new(AlgorithmId::NULL))
@@ -53,6 +60,8 @@ mod tests {
         let mut machine = Machine::started();
         let too_many = machine.command(0x142, &[0, 0, 0, 65]);
         assert_eq!(too_many, Err(ResponseCode::SIZE.in_parameter(1)));
+        let unknown = machine.command(0x142, &[0, 0, 0, 2, 0, 1, 0, 0xff]);
+        assert_eq!(unknown, Err(ResponseCode::VALUE.in_parameter(1)));
         for algorithm in [0x0b, 0x23] {
             let done = machine.command(0x142, &[0, 0, 0, 2, 0, 1, 0, algorithm]);
             assert_eq!(done, Ok(std::vec![0; 4]));
