@@ -15,11 +15,11 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
-.PHONY: help run test check dependencies boots-20 figures cross-check bench bench-keys tpm-server \
-	guest guest-update install clean
+.PHONY: help run test check test-suites test-differential fuzz-smoke dependencies boots-20 figures \
+	cross-check bench bench-keys tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  run takes CMD="command in the guest", CPUS=2, MEM=1024 (MiB), KERNEL=, INITRD= (files of'
 	@echo '  your own), LOG= (file), MACHINE="trace counters". Make turns every exit code but 0 into 2;'
@@ -36,6 +36,15 @@ check: install ## format, clippy, docs, no C in what is trusted, red zone, style
 
 dependencies: ## licences, versions and sources of what is depended on, and known vulnerabilities
 	@tests/checks/dependencies
+
+test-suites: ## third-party TPM suites; TPM2_TOOLS=<a source tree of tpm2-tools 5.4>: its scripts too
+	@tests/suites/run $(if $(TPM2_TOOLS),'$(TPM2_TOOLS)')
+
+test-differential: ## the TPM engine against libtpms, N=100000 generated commands from SEED=1
+	@tests/trials/run differential $(or $(N),100000) $(or $(SEED),1)
+
+fuzz-smoke: ## the TPM's fuzz harnesses without a fuzzer, half a minute each
+	@tests/trials/run fuzz_smoke
 
 boots-20: install ## 20 boots in a row with 1 vCPU and 20 with 2
 	@$(launcher) boots 20 1,2 $(options)

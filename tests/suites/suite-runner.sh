@@ -2,12 +2,13 @@
 # shellcheck shell=bash disable=SC2034
 # suite-runner.sh: sourced by the suite scripts beside it, never run itself.
 #
-# It reads the options, installs Debian packages, gets sources from the package registries, runs each test
-# in namespaces of its own, prints one line a test, and judges the run against expected-<suite>.txt.
+# It reads the options, installs Debian packages, gets sources from the package registries, runs
+# each test in namespaces of its own, prints one line a test, and judges the run against
+# expected-<suite>.txt.
 #
 # Exit codes of every suite:
-#   0  nothing failed beyond the expected failures, and at least one test ran
-#   1  an unexpected failure
+#   0  every test had the outcome that the list expects
+#   1  a test had another outcome, is not in the list, or is in the list and did not run
 #   2  wrong usage, or no test ran
 #   3  the suite could not be prepared (a source or package cannot be had, or its build failed)
 
@@ -20,10 +21,11 @@ cannot() { note "BLOCKED: $*"; exit 3; }
 
 usage() {
     cat >&2 <<USAGE
-usage: $SUITE.sh (--server PATH | --swtpm) [--jobs N] [--only PATTERN] [--work DIR] [--prepare] ${SUITE_USAGE:-}
-  --server PATH   test this tpm_server-compatible binary (mssim protocol, started as: tpm_server -port N)
+usage: $SUITE.sh (--server PATH | --swtpm) [--jobs N] [--only PATTERN] [--work DIR] [--prepare]
+       ${SUITE_USAGE:-}
+  --server PATH   test this program, which speaks mssim and is started as: tpm_server -port N
   --swtpm         test Debian's swtpm, the reference
-  --jobs N        tests run at the same time (default: the number of processors)
+  --jobs N        tests run at the same time (default: two for each processor)
   --only PATTERN  only the tests whose name matches this extended regular expression
   --work DIR      where sources and logs go (default: \${XDG_CACHE_HOME:-\$HOME/.cache}/tpm-suites)
   --prepare       get and build everything, run no test
@@ -31,11 +33,12 @@ USAGE
     exit 2
 }
 
-# suite_begin SUITE "$@": reads the options. Options it does not know go to suite_option, if the suite has one.
+# suite_begin SUITE "$@": reads the options. Those that it does not know go to suite_option, if the
+# suite has one.
 suite_begin() {
     SUITE=$1; shift
     WORK=${XDG_CACHE_HOME:-$HOME/.cache}/tpm-suites
-    JOBS=$(nproc); ONLY=; TARGET=; SERVER=; PREPARE_ONLY=
+    JOBS=$(($(nproc) * 2)); ONLY=; TARGET=; SERVER=; PREPARE_ONLY=
     while [ $# -gt 0 ]; do
         case $1 in
             --server) [ $# -ge 2 ] || usage; TARGET=server; SERVER=$2; shift ;;
@@ -67,7 +70,8 @@ suite_begin() {
     export SUITE WORK RUN RESULTS TARGET
 }
 
-# A signal ends what this script started, by process id; ending an unshare ends all within its namespace.
+# A signal ends what this script started, by process id; ending an unshare ends all in its
+# namespace.
 descendants() {
     local child
     for child in $(ps -o pid= --ppid "$1"); do
@@ -81,26 +85,30 @@ trap 'note interrupted; kill -KILL $(descendants $$) 2>/dev/null; exit 130' INT 
 need_packages() {
     local name missing=()
     for name; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+        [ "$(dpkg-query -W -f "\${db:Status-Status}" "$name" 2>/dev/null)" = installed ] ||
+            missing+=("$name")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     note "installing ${missing[*]}"
     local options=(-q -y -o DPkg::Lock::Timeout=300)
-    { apt-get "${options[@]}" update && apt-get "${options[@]}" install --no-install-recommends "${missing[@]}"; } \
-        >"$RUN/log/apt-install.log" 2>&1 9>&- || cannot "apt-get install failed, see $RUN/log/apt-install.log"
+    { apt-get "${options[@]}" update &&
+        apt-get "${options[@]}" install --no-install-recommends "${missing[@]}"; } \
+        >"$RUN/log/apt-install.log" 2>&1 9>&- ||
+        cannot "apt-get install failed, see $RUN/log/apt-install.log"
 }
 
-# debian_source PACKAGE VERSION [RELEASE]: sets SOURCE to the unpacked source package. The source lines stand in an
-# apt configuration of our own, so the machine's is left as it is.
+# debian_source PACKAGE VERSION [RELEASE]: sets SOURCE to the unpacked source package. The source
+# lines stand in an apt configuration of our own, so the machine's is left as it is.
 debian_source() {
     local package=$1 version=$2 release=${3:-bookworm} apt=$WORK/apt mirror
     SOURCE=$WORK/source/$package-$version
     [ -f "$SOURCE/.complete" ] && return 0
     need_packages dpkg-dev
-    rm -rf "$SOURCE"; mkdir -p "$SOURCE.part" "$apt/parts" "$apt/lists/partial" "$apt/cache/archives/partial"
+    rm -rf "$SOURCE"
+    mkdir -p "$SOURCE.part" "$apt/parts" "$apt/lists/partial" "$apt/cache/archives/partial"
     # the mirror that the machine's own packages of this release come from
-    mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk '$1 == "bookworm" && $2 == "main" { print $3; exit }')
+    mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' \
+        'Created-By: Packages' | awk '$1 == "bookworm" && $2 == "main" { print $3; exit }')
     [ -n "$mirror" ] || cannot "this machine's apt has no bookworm main"
     cat >"$apt/parts/source.sources" <<SOURCES
 Types: deb-src
@@ -115,7 +123,8 @@ SOURCES
         apt-get "${options[@]}" source "$package=$version") >"$RUN/log/apt-source.log" 2>&1 9>&- ||
         cannot "apt-get source $package=$version: $(grep -m1 '^E:' "$RUN/log/apt-source.log" |
             sed 's|http[^ ]*/||; s| *\[IP.*||')"
-    mv "$(find "$SOURCE.part" -mindepth 1 -maxdepth 1 -type d | head -n1)" "$SOURCE" || cannot "no source tree"
+    mv "$(find "$SOURCE.part" -mindepth 1 -maxdepth 1 -type d | head -n1)" "$SOURCE" ||
+        cannot "no source tree"
     rm -rf "$SOURCE.part"
     touch "$SOURCE/.complete"
 }
@@ -129,19 +138,21 @@ pypi_sdist() {
     rm -rf "$SOURCE"; mkdir -p "$download" "$SOURCE"
     local archive=$download/$name-$version.tar.gz
     echo "$sum  $archive" | sha256sum -c --status 2>/dev/null ||
-        python3 -m pip download -q --no-deps --no-binary "$name" -d "$download" "$name==$version" \
-            >"$RUN/log/pip.log" 2>&1 9>&- || cannot "pip download $name==$version, see $RUN/log/pip.log"
+        python3 -m pip download -q --no-deps --no-binary "$name" -d "$download" \
+            "$name==$version" >"$RUN/log/pip.log" 2>&1 9>&- ||
+        cannot "pip download $name==$version, see $RUN/log/pip.log"
     echo "$sum  $archive" | sha256sum -c --status || cannot "$archive has another SHA-256"
     tar -xzf "$archive" -C "$SOURCE" --strip-components=1 || cannot "$archive does not unpack"
     touch "$SOURCE/.complete"
 }
 
-# isolated SECONDS COMMAND...: runs the command with a loopback of its own (so no port collides, and whatever a
-# server binds is loopback) and processes of its own (the kernel ends what is left when the command ends). Where
-# namespaces are not allowed (or ISOLATION=session asks for it), the command shares our loopback and runs in a
-# session of its own, whose process group is then ended.
+# isolated SECONDS COMMAND...: runs the command with a loopback of its own (so no port collides, and
+# whatever a server binds is loopback) and processes of its own (the kernel ends what is left when
+# the command ends). Where namespaces are not allowed (or ISOLATION=session asks for it), the
+# command shares our loopback and runs in a session of its own, whose process group is then ended.
 if [ "${ISOLATION:-}" != session ] &&
-    unshare --net --pid --mount --fork --kill-child --mount-proc ip link set lo up 2>/dev/null; then
+    unshare --net --pid --mount --fork --kill-child --mount-proc ip link set lo up 2>/dev/null
+then
     ISOLATION=namespaces
 else
     ISOLATION=session
@@ -163,14 +174,16 @@ isolated() {
     fi
 }
 
-# mssim_only: for suites that speak mssim only: --swtpm then means swtpm behind swtpm-as-tpm_server.py.
+# mssim_only: for suites that speak mssim only: --swtpm then means swtpm behind
+# swtpm-as-tpm_server.py.
 mssim_only() {
     need_packages python3
     [ "$TARGET" != swtpm ] || ln -s "$SUITES_DIR/swtpm-as-tpm_server.py" "$RUN/bin/tpm_server"
 }
 
-# with_server PORT COMMAND...: inside isolated: starts tpm_server in an empty folder, waits for its two ports, runs
-# the command, ends the server. A server that does not come up is a failure of the test.
+# with_server PORT COMMAND...: inside isolated: starts tpm_server in an empty folder, waits for its
+# two ports, runs the command, ends the server. A server that does not come up is a failure of the
+# test.
 with_server() {
     local port=$1 folder server status=1 tries; shift
     folder=$(mktemp -d "$RUN/server.XXXXXX")
@@ -202,15 +215,16 @@ result() {
     printf '%s\n' "$line"
 }
 
-# one_test NAME: calls run_test NAME, which the suite defines, and turns its exit status into a line.
+# one_test NAME: calls run_test NAME, which the suite defines, and turns its exit status into a
+# line.
 one_test() {
     local name=$1 begin end status verdict=FAIL
-    begin=$(date +%s%N)
+    begin=$EPOCHREALTIME
     run_test "$name" >"$RUN/log/${name//\//_}.log" 2>&1 </dev/null; status=$?
-    end=$(date +%s%N)
+    end=$EPOCHREALTIME
     [ $status = 0 ] && verdict=PASS
     [ $status = 77 ] && verdict=SKIP
-    result $verdict "$name" "$(printf '%d.%d' $(((end - begin) / 1000000000)) $(((end - begin) / 100000000 % 10)))"
+    result $verdict "$name" "$(awk -v a="$begin" -v b="$end" 'BEGIN { printf "%.1f", b - a }')"
 }
 export -f isolated with_server result one_test
 
@@ -223,23 +237,25 @@ run_tests() {
     wait $!
 }
 
-# suite_end: names what was not expected, prints the last line, and exits.
-# A line of expected-<suite>.txt is: TARGET NAME REASON, where TARGET is swtpm, server or any.
+# suite_end: compares with the list of expected outcomes, prints the last line, and exits. A line of
+# expected-<suite>.txt is: OUTCOME NAME [REASON]. Before the outcome, "swtpm:" or "server:" says for
+# which of the two the line holds.
 suite_end() {
-    local expected=$SUITES_DIR/expected-$SUITE.txt passed failed skipped unexpected
-    passed=$(grep -c '^PASS ' "$RESULTS"); failed=$(grep -c '^FAIL ' "$RESULTS")
-    skipped=$(grep -c '^SKIP ' "$RESULTS")
-    awk -v target="$TARGET" '!/^#/ && NF && ($1 == "any" || $1 == target) { print $2 }' \
-        "$expected" 2>/dev/null | sort -u >"$RUN/expected"
-    awk '$1 == "FAIL" { print $2 }' "$RESULTS" | sort -u >"$RUN/failed"
-    awk '$1 == "PASS" { print $2 }' "$RESULTS" | sort -u >"$RUN/passed"
-    unexpected=$(comm -23 "$RUN/failed" "$RUN/expected")
-    for name in $unexpected; do note "unexpected failure: $name"; done
-    for name in $(comm -12 "$RUN/passed" "$RUN/expected"); do note "passed, though listed as expected to fail: $name"; done
-    [ -z "$unexpected" ] || note "logs: $RUN/log"
-    printf 'SUITE passed=%d failed=%d skipped=%d wall=%ds\n' \
-        "$passed" "$failed" "$skipped" $((SECONDS - SUITE_BEGIN_S))
-    [ -z "$unexpected" ] || exit 1
-    [ $((passed + failed)) -gt 0 ] || { note "no test ran"; exit 2; }
+    local expected=$SUITES_DIR/expected-$SUITE.txt differences total
+    awk -v target="$TARGET:" '!/^#/ && NF {
+            if (index($1, ":") && index($1, target) != 1) next
+            sub(/^.*:/, "", $1)
+            print $1, $2
+        }' "$expected" | { grep -E -- "^[A-Z]+ .*(${ONLY:-.})" || true; } | sort >"$RUN/expected"
+    awk '{ print $1, $2 }' "$RESULTS" | sort >"$RUN/outcomes"
+    differences=$(diff "$RUN/expected" "$RUN/outcomes" |
+        sed -n 's/^</expected:/p; s/^>/happened:/p')
+    [ -z "$differences" ] || note "differences, logs in $RUN/log:"$'\n'"$differences"
+    total=$(wc -l <"$RESULTS")
+    printf 'SUITE %s passed=%d failed=%d skipped=%d wall=%ds\n' "$SUITE" \
+        "$(grep -c '^PASS ' "$RESULTS")" "$(grep -c '^FAIL ' "$RESULTS")" \
+        "$(grep -c '^SKIP ' "$RESULTS")" $((SECONDS - SUITE_BEGIN_S))
+    [ "$total" -gt 0 ] || { note "no test ran"; exit 2; }
+    [ -z "$differences" ] || exit 1
     exit 0
 }

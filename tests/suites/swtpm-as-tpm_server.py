@@ -2,16 +2,29 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Debian's swtpm behind the mssim protocol: swtpm-as-tpm_server.py -port N (platform port N+1).
 
-It lets the suites' --server path be checked against the same reference as --swtpm, and gives swtpm to
-clients that speak mssim only. swtpm listens on sockets in a temporary folder; this program on loopback.
+It lets the suites' --server path be checked against the same reference as --swtpm, and gives swtpm
+to clients that speak mssim only. swtpm listens on sockets in a temporary folder; this program on
+loopback.
 """
-import ctypes, shutil, signal, socket, socketserver, struct, subprocess, sys, tempfile, threading, time
+import ctypes
+import shutil
+import signal
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 
 # mssim, command port and platform port
-HASH_START, HASH_DATA, HASH_END, SEND_COMMAND, HANDSHAKE, SESSION_END, STOP = 5, 6, 7, 8, 15, 20, 21
+HASH_START, HASH_DATA, HASH_END, SEND_COMMAND = 5, 6, 7, 8
+HANDSHAKE, SESSION_END, STOP = 15, 20, 21
 POWER_ON, POWER_OFF, RESET = 1, 2, 17
 # swtpm control channel
-CMD_INIT, CMD_SET_LOCALITY, CMD_HASH_START, CMD_HASH_DATA, CMD_HASH_END, CMD_STOP = 2, 5, 6, 7, 8, 14
+CMD_INIT, CMD_SET_LOCALITY, CMD_STOP = 2, 5, 14
+CMD_HASH_START, CMD_HASH_DATA, CMD_HASH_END = 6, 7, 8
 MAX_FRAME_BYTES = 1 << 16
 LIBC, PR_SET_PDEATHSIG, PR_SET_NAME = ctypes.CDLL(None), 1, 15
 
@@ -20,7 +33,8 @@ def receive(connection, count):
     data = b""
     while len(data) < count:
         if connection.family == socket.AF_INET:
-            # clients send a command in several small writes: without this each waits 40 ms for our delayed ACK
+            # clients send a command in several small writes: without this each waits 40 ms for our
+            # delayed ACK
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         part = connection.recv(count - len(data))
         if not part:
