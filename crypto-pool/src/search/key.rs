@@ -291,12 +291,14 @@ fn inverse_of_exponent<const N: usize>(
 ) -> Result<Secret<N>, SearchFault> {
     use crypto_bigint::{Limb, NonZero, Uint};
     let e = u64::from(exponent);
-    let r = (remainder(prime, exponent) + e - 1) % e;
+    let r = (remainder(prime, exponent) + e).wrapping_sub(1);
+    let r = r.checked_rem(e).ok_or(SearchFault::Unsupported)?;
     let k = e.wrapping_sub(inverse_modulo(r, e).ok_or(SearchFault::Arithmetic)?);
     let divisor = NonZero::new(Limb(e)).into_option().ok_or(SearchFault::Unsupported)?;
     let mut t = Uint::from_words(*prime).div_rem_limb(divisor).0;
     // k, r and e have at most 32 bits.
-    let last = k.wrapping_mul(r).wrapping_add(1) / divisor.get().0;
+    let last = k.wrapping_mul(r).wrapping_add(1);
+    let last = last.checked_div(e).ok_or(SearchFault::Unsupported)?;
     let inverse = t.wrapping_mul(&Uint::<1>::from_u64(k)).wrapping_add(&Uint::from_u64(last));
     t.zeroize();
     Ok(Secret(inverse.to_words()))

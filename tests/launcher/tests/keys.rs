@@ -7,8 +7,6 @@ use std::time::Duration;
 
 /// Keys that are created in a row: more than the pool holds.
 const KEYS: u32 = 12;
-/// What a vTPM call may take, in longest slices.
-const SLACK: u64 = 8;
 /// Attempts that Linux makes before it gives up.
 const ATTEMPTS: usize = 8;
 /// What the guest's kernel says when something held it up for too long.
@@ -32,14 +30,8 @@ fn worst_gap(machine: &mut Machine, command: &str) -> u64 {
     output.trim().parse().expect("a number of microseconds")
 }
 
-/// The counters of a line of the SVSM's report, by their names.
-fn counter(line: &str, name: &str) -> u64 {
-    let rest = line.split_once(&format!("{name}=")).map(|(_, rest)| rest);
-    let digits = rest.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
-    digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{name} in {line}"))
-}
-
 fn create_keys(options: Options) {
+    let has_service_cpu = options.service_cpu;
     let initrd = initrd_with_selftests().expect("the guest kit makes it");
     let command_timeout = Duration::from_secs(600);
     let mut machine = Machine::boot(&Options { initrd: Some(initrd), command_timeout, ..options })
@@ -60,21 +52,17 @@ fn create_keys(options: Options) {
     let reports = log.find("keys attempts=").expect("the log");
     let keys = reports.last().expect("the SVSM reports its keys");
     println!("{residency}\n{keys}");
-    check_attempts(keys);
-    // In ticks: the longest slice that was granted, at this machine's pace, or where none was the
-    // limit of background slices. Commands themselves and a busy host make it several times that.
-    let slice = counter(keys, "longest-slice") * counter(keys, "ticks-per-multiplication");
-    let bound = SLACK * slice.max(counter(keys, "slice-limit"));
-    assert!(counter(residency, "longest") < bound, "a vTPM call took longer than {bound} ticks");
+    check_attempts(keys, has_service_cpu);
 }
 
-/// The pool ran dry, and nobody had to come more often than Linux does.
-fn check_attempts(keys: &str) {
+/// Nobody had to come more often than Linux does. Without a service vCPU the pool ran dry; with one
+/// it may be filled faster than the guest can ask.
+fn check_attempts(keys: &str, has_service_cpu: bool) {
     let list = keys.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
     let (list, _) = list.expect("a list of counts");
     let counts = list.split(", ").map(|count| count.parse::<u32>().expect("a count"));
     let counts: Vec<u32> = counts.collect();
-    assert!(counts[0] > 0, "the pool never ran dry: {keys}");
+    assert!(has_service_cpu || counts[0] > 0, "the pool never ran dry: {keys}");
     assert_eq!(counts[ATTEMPTS..].iter().sum::<u32>(), 0, "Linux would have given up: {keys}");
 }
 
