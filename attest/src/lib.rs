@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Nothing in the evidence is believed before something that is believed vouches for it: that is
-//! the order of [`verify`]. docs/attestation.md has the argument step by step.
+//! the order of [`verify()`]. docs/attestation.md has the argument step by step.
 #![forbid(unsafe_code)]
 
 pub mod chain;

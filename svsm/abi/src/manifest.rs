@@ -15,8 +15,8 @@
 //! | kind | record | bytes |
 //! |---|---|---|
 //! | 1 | an endorsement key, TPMT_PUBLIC; one to [`KEYS_MAX`] | |
-//! | 2 | firmware: version u64, manufacturer [4], vendor string [16], revision u32, options u32 | 36 |
-//! | 3 | state: 0 u32; or 1 u32, epoch u64, sequence u64, chain digest [32] | 4 or 52 |
+//! | 2 | firmware: version u64, manufacturer 4 bytes, vendor string 16 bytes, revision u32, options u32 | 36 |
+//! | 3 | state: 0 u32; or 1 u32, epoch u64, sequence u64, chain digest 32 bytes | 4 or 52 |
 //! | 4 | SHA-384 of the launch event log | 48 |
 
 use crate::launch::Digest;
