@@ -15,7 +15,7 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
-.PHONY: help run test check test-suites test-differential fuzz-smoke dependencies boots-20 figures \
+.PHONY: help run test check attest test-suites test-differential fuzz-smoke dependencies boots-20 figures \
 	cross-check bench bench-keys tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
@@ -54,6 +54,9 @@ figures: install ## measure what docs/performance.md reports
 
 bench: ## processor time of each TPM command, beside libtpms (ARGS="--help"; needs swtpm)
 	@tests/bench/run $(ARGS)
+
+attest: install ## boot, collect evidence in the guest, check it on the host (CPUS=2)
+	@$(CARGO) run --quiet --package attestation -- $(CPUS)
 
 cross-check: ## launch digest and ID block against PyPI's sev-snp-measure
 	@tests/cross-check/run

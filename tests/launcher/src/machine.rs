@@ -12,6 +12,7 @@ use guest_agent::Message;
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -63,7 +64,7 @@ pub struct Machine {
     qemu: Child,
     agent: Agent,
     log: Log,
-    digest: Option<String>,
+    payload: Option<(String, PathBuf)>,
     readers: Vec<JoinHandle<()>>,
     // Last, so that the sockets' folder goes after QEMU has gone.
     _folder: RunFolder,
@@ -99,12 +100,12 @@ impl Machine {
         let connected = Self::connect(&mut qemu, &log, options.console, debug, console, agent);
         match connected {
             Ok((agent, readers)) => {
-                let digest = match start {
-                    Start::Payload(payload) => Some(payload.digest),
+                let payload = match start {
+                    Start::Payload(payload) => Some((payload.digest, payload.igvm)),
                     Start::Guest(_) => None,
                 };
                 let options = options.clone();
-                Ok(Self { options, qemu, agent, log, digest, readers, _folder: folder })
+                Ok(Self { options, qemu, agent, log, payload, readers, _folder: folder })
             }
             Err(failure) => {
                 end(&mut qemu);
@@ -222,7 +223,13 @@ impl Machine {
     /// for Linux alone.
     #[must_use]
     pub fn launch_digest(&self) -> Option<&str> {
-        self.digest.as_deref()
+        self.payload.as_ref().map(|(digest, _)| digest.as_str())
+    }
+
+    /// The machine's IGVM file, which is there as long as the machine; `None` for Linux alone.
+    #[must_use]
+    pub fn igvm(&self) -> Option<&Path> {
+        self.payload.as_ref().map(|(_, igvm)| igvm.as_path())
     }
 
     /// The time since QEMU was started.

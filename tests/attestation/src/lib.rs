@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A relying party's conversation with the guest of a machine: nonce, evidence, credential,
+//! verdict. The line to the guest stands for a network.
+#![forbid(unsafe_code)]
+
+pub mod tools;
+
+use std::{
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use attest::{
+    Evidence, Reference, Verdict,
+    chain::Roots,
+    credential::{Credential, SECRET_BYTES},
+    report::Nonce,
+    verify::{Activation, Question, Vouched, verify, verify_platform},
+};
+use getrandom::{SysRng, rand_core::UnwrapErr};
+use launcher::{Failure, Machine, Result};
+
+/// What the agent in the guest is asked for: its `--manifest` and `--ek`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `0`, `1` or `all`.
+    pub manifest: &'static str,
+    /// `rsa2048`, `p256` or `p384`.
+    pub ek: &'static str,
+}
+
+/// What was said.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// Of the relying party.
+    pub nonce: Nonce,
+    /// What the agent printed.
+    pub json: String,
+    /// The same, read.
+    pub evidence: Evidence,
+    /// The credential, and what came back.
+    pub activation: Activation,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// What is expected of a machine: exactly its image, and the emulated chip's root.
+///
+/// # Errors
+/// The image can't be read.
+pub fn reference(machine: &Machine) -> Result<Reference> {
+    let igvm = machine.igvm().ok_or_else(|| Failure::new("no IGVM file"))?;
+    let igvm = fs::read(igvm).map_err(|error| Failure::new(error.to_string()))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut reference = Reference {
+        roots: Roots { test_root: true },
+        time_s: now.as_secs(),
+        ..Reference::default()
+    };
+    reference.expect_image(&igvm).map_err(|error| Failure::new(error.to_string()))?;
+    Ok(reference)
+}
+
+/// Random bytes.
+///
+/// # Errors
+/// The operating system has none.
+pub fn random<const LENGTH: usize>() -> Result<[u8; LENGTH]> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::new(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// Has the whole conversation.
+///
+/// # Errors
+/// The agent failed. Evidence that is refused is no error: the verdict tells.
+pub fn converse(
+    machine: &mut Machine,
+    reference: &Reference,
+    request: Request,
+) -> Result<Conversation> {
+    let nonce = random()?;
+    let Request { manifest, ek } = request;
+    let json = machine.check(&format!(
+        "attest-agent collect --nonce {} --manifest {manifest} --ek {ek}",
+        hex::encode(nonce)
+    ))?;
+    let evidence = parse(&json)?;
+    let (secret, credential) = credential(&evidence, &nonce, reference)?;
+    let returned = machine.check(&format!(
+        "attest-agent activate --credential {}",
+        hex::encode(credential.to_file())
+    ))?;
+    let returned = hex::decode(returned.trim()).map_err(|error| Failure::new(error.to_string()))?;
+    let activation = Activation { secret, returned };
+    let question = Question { nonce: &nonce, chain: None, activation: Some(&activation) };
+    let (verdict, _) = verify(&evidence, &question, reference);
+    Ok(Conversation { nonce, json, evidence, activation, verdict })
+}
+
+/// Reads what the agent printed.
+///
+/// # Errors
+/// It isn't evidence.
+pub fn parse(json: &str) -> Result<Evidence> {
+    Evidence::parse(json.as_bytes()).map_err(|refused| Failure::new(refused.to_string()))
+}
+
+/// A credential for the keys in the evidence, if the platform is believed, and the secret in it.
+///
+/// # Errors
+/// The platform is refused: the verdict so far.
+pub fn credential(
+    evidence: &Evidence,
+    nonce: &Nonce,
+    reference: &Reference,
+) -> Result<([u8; SECRET_BYTES], Credential)> {
+    let question = Question { nonce, chain: None, activation: None };
+    let (verdict, vouched) = verify_platform(evidence, &question, reference);
+    let Vouched { endorsement_key, attestation_key, .. } =
+        vouched.ok_or_else(|| Failure::new(format!("the platform is refused\n{verdict}")))?;
+    let secret = random()?;
+    let name = attestation_key.name();
+    let credential = Credential::make(&endorsement_key, &name, &secret, &mut UnwrapErr(SysRng));
+    let credential = credential.ok_or_else(|| Failure::new("no credential for this key"))?;
+    Ok((secret, credential))
+}
