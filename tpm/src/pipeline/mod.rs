@@ -34,7 +34,7 @@ use crate::command::{Command, Traits};
 use crate::platform::Platform;
 use crate::state::capacity::{COMMAND_SIZE_MAX, HANDLES_MAX, SESSIONS_MAX};
 use crate::state::groups::Shutdown;
-use crate::state::{self, Fault, Mode, State};
+use crate::state::{self, Mode, State};
 use crate::structure::digest::Nonce;
 use crate::structure::handle::Handle;
 use crate::structure::response_code::ResponseCode;
@@ -183,7 +183,7 @@ fn finish<T>(
     }
     match state::commit(state, platform, scratch) {
         Ok(()) => outcome,
-        Err(_) => Err(state.fail(Fault::Storage)),
+        Err(_) => Err(state.fail_storage(platform)),
     }
 }
 

@@ -117,6 +117,12 @@ pub trait Storage {
     /// [`PlatformFault`] when the medium fails.
     fn delete(&mut self, name: RecordName) -> Result<(), PlatformFault>;
 
+    /// Why the last call failed, as a number of this machine's: TPM2_GetTestResult tells it beside
+    /// the engine's own reason. 0 says nothing.
+    fn fault_reason(&self) -> u16 {
+        0
+    }
+
     /// Makes everything pending durable, or nothing of it.
     ///
     /// # Errors

@@ -152,12 +152,17 @@ pub fn load(state: &mut State, platform: &mut dyn Platform, scratch: &mut [u8]) 
     state.persistents = Persistents::new();
     state.nv.clear();
     state.drbg = None;
-    let loaded = state.seed_random(platform).and_then(|()| {
-        load_records(state, platform, scratch).map_err(|_| state.fail(Fault::Record))
-    });
-    let Ok(()) = loaded else { return };
-    if !state.permanent.is_manufactured && state.manufacture().is_err() {
-        return;
+    let loaded = state.seed_random(platform);
+    let Ok(records) = loaded.and_then(|()| load_records(state, platform, scratch)) else { return };
+    if !state.permanent.is_manufactured {
+        // Never over what is left of another TPM.
+        if records > 0 {
+            state.fail(Fault::Record);
+            return;
+        }
+        if state.manufacture().is_err() {
+            return;
+        }
     }
     let mut epoch = [0; 4];
     if state.fill_random(&mut epoch).is_ok() {
@@ -166,17 +171,25 @@ pub fn load(state: &mut State, platform: &mut dyn Platform, scratch: &mut [u8]) 
     }
 }
 
-fn load_records(state: &mut State, platform: &mut dyn Platform, scratch: &mut [u8]) -> Result<()> {
-    let fault = |_| ResponseCode::FAILURE;
+/// Reads all records: how many there are.
+fn load_records(
+    state: &mut State,
+    platform: &mut dyn Platform,
+    scratch: &mut [u8],
+) -> Result<usize> {
     let mut behind = None;
-    for _ in 0..RECORDS_MAX {
-        let Some(name) = platform.storage().next(behind).map_err(fault)? else { return Ok(()) };
-        let length = platform.storage().read(name, scratch).map_err(fault)?;
+    for count in 0..RECORDS_MAX {
+        let next = platform.storage().next(behind);
+        let Some(name) = next.map_err(|_| state.fail_storage(platform))? else {
+            return Ok(count);
+        };
+        let length = platform.storage().read(name, scratch);
+        let length = length.map_err(|_| state.fail_storage(platform))?;
         let record = length.and_then(|length| scratch.get(..length)).unwrap_or_default();
-        load_record(state, name, record)?;
+        load_record(state, name, record).map_err(|_| state.fail(Fault::Record))?;
         behind = Some(name);
     }
-    Err(ResponseCode::FAILURE)
+    Err(state.fail(Fault::Record))
 }
 
 fn load_record(state: &mut State, name: RecordName, record: &[u8]) -> Result<()> {
@@ -210,7 +223,8 @@ fn load_record(state: &mut State, name: RecordName, record: &[u8]) -> Result<()>
                 return Err(ResponseCode::VALUE);
             }
             state.nv.define(public, auth)?;
-            state.nv.change_data(public.index).copy_from_slice(reader.rest());
+            let data = state.nv.change_data(public.index);
+            data.iter_mut().zip(reader.rest()).for_each(|(place, octet)| *place = *octet);
             state.nv.settle();
         }
     }
@@ -261,5 +275,39 @@ impl State {
             _ => self.reset.change().null_proof = proof,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PERMANENT;
+    use crate::structure::response_code::ResponseCode;
+    use crate::testing::Machine;
+
+    /// TPM2_GetTestResult: outData with the number, and testResult.
+    fn failure(machine: &mut Machine) -> std::vec::Vec<u8> {
+        assert_eq!(machine.command(0x144, &[0, 0]), Err(ResponseCode::FAILURE));
+        machine.command(0x17c, &[]).unwrap()
+    }
+
+    #[test]
+    fn storage_that_refuses_is_failure_mode_and_says_why() {
+        let mut machine = Machine::started();
+        let commits = machine.platform.storage.commits;
+        machine.platform.storage.refusal = Some(0x0105);
+        machine.power_cycle();
+        assert_eq!(failure(&mut machine), [0, 4, 1, 5, 0, 2, 0, 0, 1, 1]);
+        assert_eq!(machine.platform.storage.commits, commits, "nothing is written");
+        machine.platform.storage.refusal = None;
+        machine.power_cycle();
+        assert_eq!(machine.command(0x144, &[0, 0]), Ok(std::vec![]));
+    }
+
+    #[test]
+    fn no_new_tpm_is_made_over_what_is_left_of_another() {
+        let mut machine = Machine::started();
+        machine.platform.storage.lose(PERMANENT);
+        machine.power_cycle();
+        assert_eq!(failure(&mut machine), [0, 4, 0, 0, 0, 3, 0, 0, 1, 1]);
     }
 }

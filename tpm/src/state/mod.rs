@@ -63,8 +63,11 @@ pub enum Mode {
 pub enum Fault {
     /// The entropy source failed.
     Entropy,
-    /// A commit to storage failed.
-    Storage,
+    /// Storage can't be read, or a commit failed.
+    Storage {
+        /// The machine's own reason ([`crate::platform::Storage::fault_reason`]).
+        reason: u16,
+    },
     /// A record in storage is damaged, or of a version that this engine doesn't know.
     Record,
     /// A cryptographic operation failed its own check.
@@ -128,11 +131,12 @@ pub struct Timer {
 }
 
 impl Fault {
-    /// The number of the fault.
+    /// The number of the fault; in its upper half the reason that the machine gave.
     pub const fn number(self) -> u32 {
         match self {
             Self::Entropy => 1,
-            Self::Storage => 2,
+            // A u16 in a u32, in a constant function.
+            Self::Storage { reason } => 2 | (reason as u32) << 16,
             Self::Record => 3,
             Self::Cryptography => 4,
             Self::Internal => 5,
@@ -173,6 +177,12 @@ impl State {
             self.mode = Mode::Failure(fault);
         }
         ResponseCode::FAILURE
+    }
+
+    /// Enters failure mode because of what storage did.
+    pub fn fail_storage(&mut self, platform: &mut dyn Platform) -> ResponseCode {
+        let reason = platform.storage().fault_reason();
+        self.fail(Fault::Storage { reason })
     }
 
     /// Seeds the random bit generator from the platform, mixing in what it already had.

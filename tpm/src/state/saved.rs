@@ -3,12 +3,12 @@
 
 use zeroize::Zeroize;
 
+use super::State;
 use super::capacity::{ACTIVE_SESSIONS, TIMERS};
 use super::groups::{StateClear, StateReset};
 use super::launch::Origin;
 use super::pcr::{BANKS, PcrValues, pcr_attributes};
 use super::record::RECORD_VERSION;
-use super::{Fault, State};
 use crate::crypto::hash::Digest;
 use crate::platform::{Platform, RECORD_SIZE_MAX, RecordKind, RecordName};
 use crate::session::Active;
@@ -24,7 +24,8 @@ pub fn save_state(state: &mut State, platform: &mut dyn Platform) -> Result<()> 
     let mut writer = Writer::new(&mut record);
     let written = write(state, &mut writer);
     let put = written.and_then(|()| {
-        platform.storage().put(SAVED, writer.written()).map_err(|_| state.fail(Fault::Storage))
+        let put = platform.storage().put(SAVED, writer.written());
+        put.map_err(|_| state.fail_storage(platform))
     });
     record.zeroize();
     put

@@ -36,6 +36,8 @@ pub(crate) struct TestStorage {
     pending: BTreeMap<RecordName, Option<Vec<u8>>>,
     /// Every commit fails.
     pub(crate) is_broken: bool,
+    /// The machine refuses to read, for this reason.
+    pub(crate) refusal: Option<u16>,
     /// Commits so far.
     pub(crate) commits: usize,
 }
@@ -59,6 +61,11 @@ impl TestStorage {
     pub(crate) fn tamper(&mut self, name: RecordName, record: &[u8]) {
         self.durable.insert(name, record.to_vec());
     }
+
+    /// Loses a record.
+    pub(crate) fn lose(&mut self, name: RecordName) {
+        self.durable.remove(&name);
+    }
 }
 
 impl Storage for TestStorage {
@@ -79,6 +86,9 @@ impl Storage for TestStorage {
         &mut self,
         behind: Option<RecordName>,
     ) -> core::result::Result<Option<RecordName>, PlatformFault> {
+        if self.refusal.is_some() {
+            return Err(PlatformFault);
+        }
         let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
         Ok(self.durable.range((from, Bound::Unbounded)).next().map(|(name, _)| *name))
     }
@@ -91,6 +101,10 @@ impl Storage for TestStorage {
     fn delete(&mut self, name: RecordName) -> core::result::Result<(), PlatformFault> {
         self.pending.insert(name, None);
         Ok(())
+    }
+
+    fn fault_reason(&self) -> u16 {
+        self.refusal.unwrap_or(0)
     }
 
     fn commit(&mut self) -> core::result::Result<(), PlatformFault> {
