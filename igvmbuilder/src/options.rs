@@ -31,6 +31,7 @@ igvmbuilder build --image SVSM --output FILE [options]
                           payload files without a measured digest may be used
     --verbose             the SVSM logs at debug level
     --service-vcpu        the last vCPU is not the guest's: it makes keys for the TPM
+    --bind-measurement    the TPM's state is for this very image, whoever signs it
   and, for a file with a signed ID block:
     --id-key FILE         the private key that signs it: P-384, PEM
     --author-key FILE     a private key that signs the ID key
@@ -293,7 +294,13 @@ const BUILD: Known = Known {
         "--image-id",
         "--svn",
     ],
-    switches: &["--no-console", "--allow-unmeasured-payload", "--verbose", "--service-vcpu"],
+    switches: &[
+        "--no-console",
+        "--allow-unmeasured-payload",
+        "--verbose",
+        "--service-vcpu",
+        "--bind-measurement",
+    ],
     files: 0,
 };
 
@@ -334,6 +341,7 @@ fn flags(given: &Given) -> LaunchFlags {
     flags.set(LaunchFlags::ALLOW_UNMEASURED_PAYLOAD, given.has("--allow-unmeasured-payload"));
     flags.set(LaunchFlags::VERBOSE, given.has("--verbose"));
     flags.set(LaunchFlags::SERVICE_VCPU, given.has("--service-vcpu"));
+    flags.set(LaunchFlags::BIND_MEASUREMENT, given.has("--bind-measurement"));
     flags
 }
 

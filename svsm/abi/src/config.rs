@@ -48,6 +48,8 @@ bitflags::bitflags! {
         const VERBOSE = 1 << 1;
         /// The last vCPU stays with the SVSM and works on keys; the guest does not see it.
         const SERVICE_VCPU = 1 << 2;
+        /// The TPM's state is for this very image, even if it has a signer.
+        const BIND_MEASUREMENT = 1 << 3;
     }
 }
 

@@ -36,6 +36,7 @@ macro_rules! assert_layout {
 pub mod certificates;
 pub mod config;
 pub mod cpuid;
+pub mod disk;
 pub mod fw_cfg;
 pub mod ghcb;
 pub mod guest_request;
