@@ -6,5 +6,9 @@ pub mod console;
 pub mod fw_cfg;
 #[cfg(feature = "bare-metal")]
 pub mod fw_cfg_dma;
+#[cfg(all(feature = "bare-metal", feature = "block-device"))]
+pub mod host_registers;
 #[cfg(feature = "bare-metal")]
 pub mod interval_timer;
+#[cfg(feature = "block-device")]
+pub mod virtio;

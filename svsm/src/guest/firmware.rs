@@ -14,7 +14,7 @@ use spin::Mutex;
 use zerocopy::FromBytes;
 
 /// How often a throttled message is sent while nobody waits for the guest yet.
-const PATIENCE_AT_BOOT: u32 = 40;
+pub(super) const PATIENCE_AT_BOOT: u32 = 40;
 
 /// The same while a vCPU waits in a call, which it then makes again: one pause at most.
 const PATIENCE_IN_CALL: u32 = 2;
@@ -49,7 +49,8 @@ pub(super) fn log_report() {
     }
 }
 
-fn report(data: &[u8; 64]) -> Result<Option<AttestationReport>, ChannelError> {
+/// A report about the SVSM; `None` if it isn't one about this request.
+pub(super) fn report(data: &[u8; 64]) -> Result<Option<AttestationReport>, ChannelError> {
     let mut firmware = FIRMWARE.lock();
     let channel = firmware.as_mut().ok_or(ChannelError::Closed)?;
     let bytes = channel.report(data, Vmpl::Vmpl0, None, PATIENCE_AT_BOOT)?;

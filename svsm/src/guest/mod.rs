@@ -3,6 +3,8 @@
 
 #[cfg(feature = "bare-metal")]
 mod background;
+#[cfg(all(feature = "bare-metal", feature = "block-device"))]
+mod disk;
 #[cfg(feature = "bare-metal")]
 mod engine;
 #[cfg(feature = "bare-metal")]
@@ -14,8 +16,12 @@ pub mod memory_map;
 mod payload;
 #[cfg(feature = "bare-metal")]
 mod run_loop;
+#[cfg(all(feature = "bare-metal", feature = "block-device"))]
+mod sealing;
 #[cfg(feature = "bare-metal")]
 mod start;
+#[cfg(feature = "bare-metal")]
+mod state;
 pub mod vcpu_list;
 
 #[cfg(feature = "bare-metal")]

@@ -48,7 +48,7 @@ pub fn start(launch: launch::Inputs) -> Result<Infallible, Reason> {
     if config.flags.contains(LaunchFlags::VERBOSE) {
         firmware::log_report();
     }
-    let (mut engine, stock) = engine::create()?;
+    let (mut engine, stock) = engine::create(world, config)?;
     let entry = payload::load(world, config, launch, engine.as_mut(), clock)?;
     SERVICES.attach_vtpm(engine).map_err(|_| Reason::Internal)?;
     SERVICES.attach_firmware(firmware::port()).map_err(|_| Reason::Internal)?;

@@ -60,6 +60,33 @@ impl SharedPages {
         Ok(())
     }
 
+    /// Reads two bytes, little endian, in one access.
+    ///
+    /// # Errors
+    /// The range leaves the pages, or `offset` is odd.
+    pub fn read_half(&self, offset: usize) -> Result<u16, OutOfRange> {
+        let place = self.half(offset)?;
+        // SAFETY: inside the pages and aligned, as `half` has checked; no reference covers them.
+        Ok(u16::from_le(unsafe { place.read_volatile() }))
+    }
+
+    /// Writes two bytes, little endian, in one access.
+    ///
+    /// # Errors
+    /// The range leaves the pages, or `offset` is odd.
+    pub fn write_half(&mut self, offset: usize, value: u16) -> Result<(), OutOfRange> {
+        let place = self.half(offset)?;
+        // SAFETY: as in `read_half`.
+        unsafe { place.write_volatile(value.to_le()) };
+        Ok(())
+    }
+
+    fn half(&self, offset: usize) -> Result<*mut u16, OutOfRange> {
+        let place = self.place(offset, 2)?;
+        // The pages begin on a page.
+        if offset.is_multiple_of(2) { Ok(place.cast()) } else { Err(OutOfRange) }
+    }
+
     fn place(&self, offset: usize, length: usize) -> Result<*mut u8, OutOfRange> {
         let end = offset.checked_add(length).ok_or(OutOfRange)?;
         if end > self.length {

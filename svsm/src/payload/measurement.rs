@@ -20,6 +20,9 @@ use zerocopy::IntoBytes;
 /// What is measured into PCR 0: the name and version of this program.
 const VERSION: &str = concat!("Macadamia-SVSM ", env!("CARGO_PKG_VERSION"));
 
+/// What a TPM in failure mode answers (TPM 2.0 part 2, 6.6.3).
+const TPM_RC_FAILURE: u32 = 0x101;
+
 /// The TPM refused, or its answer wasn't one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MeasurementError {
@@ -41,16 +44,26 @@ impl From<MeasurementError> for PayloadError {
 pub(super) struct Measurements<'a> {
     tpm: &'a mut (dyn Engine + Send),
     log: EventLog,
+    /// The TPM is in failure mode: nothing is measured.
+    has_failed: bool,
 }
 
 impl<'a> Measurements<'a> {
-    /// Starts the TPM, as a platform's firmware does.
+    /// Starts the TPM, as a platform's firmware does. One in failure mode is no reason not to start
+    /// the guest: it quotes nothing, so nobody takes the guest for a measured one.
     pub(super) fn start(tpm: &'a mut (dyn Engine + Send)) -> Result<Self, PayloadError> {
         /// TPM2_Startup(TPM_SU_CLEAR).
         const STARTUP: [u8; 12] = [0x80, 0x01, 0, 0, 0, 12, 0, 0, 0x01, 0x44, 0, 0];
         let mut response = [0; 64];
-        check(execute(tpm, &STARTUP, &mut response))?;
-        Ok(Self { tpm, log: EventLog::new() })
+        let has_failed = match check(execute(tpm, &STARTUP, &mut response)) {
+            Ok(()) => false,
+            Err(MeasurementError::Refused(TPM_RC_FAILURE)) => {
+                crate::error!("payload: not measured, since the TPM is in failure mode");
+                true
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { tpm, log: EventLog::new(), has_failed })
     }
 
     /// The log so far.
@@ -96,6 +109,9 @@ impl<'a> Measurements<'a> {
     }
 
     fn event(&mut self, pcr: u32, kind: EventType, data: &[u8]) -> Result<(), PayloadError> {
+        if self.has_failed {
+            return Ok(());
+        }
         let mut response = [0; 512];
         let response = execute(self.tpm, &pcr_event_command(pcr, data), &mut response);
         check(response)?;

@@ -273,12 +273,20 @@ fn command_lines_that_are_too_long_or_hide_something_are_refused() {
 
 #[test]
 fn a_tpm_that_refuses_ends_the_launch() {
-    for count in 0..5 {
+    for (count, code) in [(0, 0x100), (1, 0x101), (2, 0x101), (3, 0x101), (4, 0x101)] {
         let mut scene = scene();
-        scene.tpm.fail = Some((count, 0x101));
-        let refused = super::MeasurementError::Refused(0x101);
+        scene.tpm.fail = Some((count, code));
+        let refused = super::MeasurementError::Refused(code);
         assert_eq!(scene.load(), Err(PayloadError::Measurement(refused)));
     }
+}
+
+#[test]
+fn a_tpm_in_failure_mode_from_the_start_does_not_hold_the_guest() {
+    let mut scene = scene();
+    scene.tpm.fail = Some((0, 0x101));
+    assert!(scene.load().is_ok());
+    assert!(scene.tpm.sha256.iter().all(|value| *value == [0; 32]), "and measures nothing");
 }
 
 #[test]

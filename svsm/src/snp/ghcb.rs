@@ -103,6 +103,31 @@ impl Ghcb {
         Ok(())
     }
 
+    /// Reads a register in device memory: 1, 2 or 4 bytes.
+    ///
+    /// # Errors
+    /// The hypervisor's.
+    pub fn mmio_read(&self, address: u64, bytes: usize) -> Result<u32, GhcbError> {
+        self.write(SHARED_BUFFER_OFFSET, 0);
+        self.mmio(exit::MMIO_READ, address, bytes)?;
+        let mask = u32::MAX >> (32 - 8 * bytes.clamp(1, 4));
+        Ok((self.read(SHARED_BUFFER_OFFSET) & 0xffff_ffff) as u32 & mask)
+    }
+
+    /// Writes a register in device memory.
+    ///
+    /// # Errors
+    /// The hypervisor's.
+    pub fn mmio_write(&self, address: u64, bytes: usize, value: u32) -> Result<(), GhcbError> {
+        self.write(SHARED_BUFFER_OFFSET, value.into());
+        self.mmio(exit::MMIO_WRITE, address, bytes)
+    }
+
+    fn mmio(&self, code: u64, address: u64, bytes: usize) -> Result<(), GhcbError> {
+        let scratch = self.address + SHARED_BUFFER_OFFSET as u64;
+        self.call(code, address, bytes as u64, &[(Field::Scratch, scratch)])
+    }
+
     /// Asks for page states to be changed, in one structure.
     ///
     /// # Errors

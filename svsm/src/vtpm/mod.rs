@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The vTPM: the TPM engine on this kernel's entropy and clock.
 //!
-//! Its state is ephemeral: each launch manufactures a new TPM, with new seeds. Commands arrive in
-//! private memory (see [`crate::protocol::vtpm`]) and one at a time; whoever calls holds the vTPM's
-//! lock.
+//! Its state is on a disk of the host's, encrypted ([`store`]), or ephemeral: then each launch
+//! manufactures a new TPM, with new seeds. Commands arrive in private memory (see
+//! [`crate::protocol::vtpm`]) and one at a time; whoever calls holds the vTPM's lock.
 
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,11 @@ mod arithmetic;
 mod counters;
 mod description;
 mod keys;
+pub mod master_key;
 mod platform;
+pub mod random;
+pub mod records;
+pub mod store;
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +29,9 @@ use alloc::boxed::Box;
 use core::sync::atomic::{AtomicBool, Ordering};
 use description::Description;
 pub use keys::KeyStock;
+use nvstore::FreshnessRoot;
 use platform::VtpmPlatform;
+use records::StateStorage;
 use snp_abi::launch::Digest;
 use snp_abi::manifest::{Freshness, State};
 use spin::mutex::{Mutex, MutexGuard};
@@ -62,19 +68,28 @@ pub struct VirtualTpm {
 }
 
 impl VirtualTpm {
-    /// Powers the machine's TPM on; it waits for TPM2_Startup then. `None` when it is already in
-    /// use.
-    pub fn power_on(entropy: Entropy, uptime_ms: Uptime) -> Option<Self> {
+    /// Powers the machine's TPM on with its state from `storage`; it waits for TPM2_Startup then.
+    /// `None` when it is already in use.
+    pub fn power_on(
+        entropy: Entropy,
+        uptime_ms: Uptime,
+        storage: Box<dyn StateStorage + Send>,
+    ) -> Option<Self> {
         let tpm = MutexGuard::leak(TPM.try_lock()?);
-        Some(Self::power_on_in(tpm, entropy, uptime_ms))
+        Some(Self::power_on_in(tpm, entropy, uptime_ms, storage))
     }
 
-    fn power_on_in(tpm: &'static mut Tpm, entropy: Entropy, uptime_ms: Uptime) -> Self {
+    fn power_on_in(
+        tpm: &'static mut Tpm,
+        entropy: Entropy,
+        uptime_ms: Uptime,
+        storage: Box<dyn StateStorage + Send>,
+    ) -> Self {
         let stock: Option<&'static KeyStock> = match KeyStock::new(&entropy) {
             Ok(stock) => Some(Box::leak(stock)),
             Err(EntropyFault) => None,
         };
-        let mut platform = Box::new(VtpmPlatform::new(entropy, uptime_ms, stock));
+        let mut platform = Box::new(VtpmPlatform::new(entropy, uptime_ms, stock, storage));
         tpm.power_on(&mut *platform);
         let seeds = tpm.seed_changes();
         let description = Box::new(Description::new());
@@ -90,8 +105,9 @@ impl VirtualTpm {
     }
 
     /// Where the store's history stands; `None`: the state isn't kept.
-    const fn freshness(&self) -> Option<Freshness> {
-        None
+    fn freshness(&self) -> Option<Freshness> {
+        let FreshnessRoot { epoch, sequence, digest } = self.platform.freshness_root()?;
+        Some(Freshness { epoch, sequence, digest })
     }
 
     /// Forgets what was derived from seeds that are no more.

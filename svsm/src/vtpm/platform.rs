@@ -4,9 +4,12 @@
 use super::Uptime;
 use super::arithmetic::Arithmetic;
 use super::keys::{KeyStock, ReadyKeys};
+use super::records::StateStorage;
 use crate::platform::entropy::Entropy;
+use alloc::boxed::Box;
+use nvstore::FreshnessRoot;
 use tpm::crypto::rsa::ModularPower;
-use tpm::platform::{Keys, NoStorage, Platform, PlatformFault, Storage, Vendor};
+use tpm::platform::{Keys, Platform, PlatformFault, Storage, Vendor};
 
 /// TPM_PT_MANUFACTURER and the vendor strings: four and sixteen characters.
 const MANUFACTURER: [u8; 4] = *b"MSVM";
@@ -29,7 +32,7 @@ const fn number(text: &str) -> u64 {
 pub(super) struct VtpmPlatform {
     entropy: Entropy,
     uptime_ms: Uptime,
-    storage: NoStorage,
+    storage: Box<dyn StateStorage + Send>,
     pub(super) keys: ReadyKeys,
 }
 
@@ -38,8 +41,14 @@ impl VtpmPlatform {
         entropy: Entropy,
         uptime_ms: Uptime,
         stock: Option<&'static KeyStock>,
+        storage: Box<dyn StateStorage + Send>,
     ) -> Self {
-        Self { entropy, uptime_ms, storage: NoStorage, keys: ReadyKeys::new(stock) }
+        Self { entropy, uptime_ms, storage, keys: ReadyKeys::new(stock) }
+    }
+
+    /// What stands for the state's history; `None` if it isn't kept.
+    pub(super) fn freshness_root(&self) -> Option<FreshnessRoot> {
+        self.storage.freshness_root()
     }
 }
 
@@ -58,7 +67,7 @@ impl Platform for VtpmPlatform {
     }
 
     fn storage(&mut self) -> &mut dyn Storage {
-        &mut self.storage
+        &mut *self.storage
     }
 
     fn keys(&mut self) -> &mut dyn Keys {

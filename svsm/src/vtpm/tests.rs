@@ -10,6 +10,7 @@ use std::boxed::Box;
 use std::cell::Cell;
 use std::vec::Vec;
 use tpm::Tpm;
+use tpm::platform::NoStorage;
 use tpm::provision::StandardTemplate;
 
 thread_local! {
@@ -26,7 +27,8 @@ fn source() -> Option<u64> {
 
 pub(crate) fn power_on() -> VirtualTpm {
     let entropy = Entropy::start(source, Quality::Full).unwrap();
-    VirtualTpm::power_on_in(Box::leak(Box::new(Tpm::new())), entropy, || 5)
+    let tpm = Box::leak(Box::new(Tpm::new()));
+    VirtualTpm::power_on_in(tpm, entropy, || 5, Box::new(NoStorage))
 }
 
 fn execute(tpm: &mut VirtualTpm, command: &[u8]) -> Vec<u8> {

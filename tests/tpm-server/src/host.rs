@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine around the TPM: entropy from the operating system, its clock, and a file.
+//! The machine around the TPM: entropy from the operating system, its clock, and a disk image.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,7 +14,7 @@ use tpm::provision::{StandardTemplate, VOLATILE_SIZE_MAX};
 use crate::blob;
 use crate::keys::{Arithmetic, ReadyKeys};
 use crate::options::Options;
-use crate::storage::FileStorage;
+use crate::storage::{self, Records};
 
 /// Octets of the longest response.
 const RESPONSE_SIZE_MAX: usize = 4096;
@@ -46,7 +46,7 @@ pub(crate) struct Machine {
 
 struct HostPlatform {
     started: Instant,
-    storage: FileStorage,
+    storage: Records,
     keys: ReadyKeys,
     physical_presence: bool,
     /// Whether the TPM may write its storage.
@@ -56,8 +56,7 @@ struct HostPlatform {
 impl Host {
     /// Opens the state and gives the TPM power.
     pub(crate) fn open(options: &Options) -> Result<Self, String> {
-        let storage = FileStorage::open(options.state.as_deref())
-            .map_err(|problem| format!("cannot use the state file: {problem}"))?;
+        let storage = storage::open(options.state.as_ref())?;
         let keys = ReadyKeys::start(options.ready_keys)
             .map_err(|problem| format!("no source of keys: {problem}"))?;
         let platform = HostPlatform {

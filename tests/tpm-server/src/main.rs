@@ -8,6 +8,7 @@
 
 mod blob;
 mod control;
+mod disk;
 mod host;
 mod keys;
 mod mssim;

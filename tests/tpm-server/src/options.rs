@@ -5,13 +5,18 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::keys::READY_MAX;
+use crate::storage::StateFiles;
 
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
-usage: tpm_server [-port N] [--state FILE] [--data ADDRESS] [--ctrl ADDRESS]
+usage: tpm_server [-port N] [--state FILE] [--key FILE] [--sync] [--data ADDRESS] [--ctrl ADDRESS]
   -port N          mssim protocol on loopback: commands on N, the platform on N+1 (default 2321,
                    unless --data is given)
-  --state FILE     what persists (default: tpm-state in the working directory)
+  --state FILE     a disk image with what persists, made if it isn't there (default: tpm-state in
+                   the working directory)
+  --key FILE       the 32 bytes that open it, made with it (default: the state's name and .key)
+  --sync           each commit waits for the disk: what was acknowledged survives a loss of the
+                   host's power (without: the end of this process)
   --ephemeral      nothing persists
   --data ADDRESS   raw TPM frames, as swtpm's server socket
   --ctrl ADDRESS   swtpm's control channel, for QEMU's -tpmdev emulator and swtpm's TCTI
@@ -55,8 +60,8 @@ impl fmt::Display for Address {
 pub(crate) struct Options {
     /// The command port of the mssim protocol.
     pub(crate) port: Option<u16>,
-    /// The file of the state; `None` when nothing persists.
-    pub(crate) state: Option<PathBuf>,
+    /// The files of the state; `None` when nothing persists.
+    pub(crate) state: Option<StateFiles>,
     /// Raw frames.
     pub(crate) data: Option<Address>,
     /// The control channel.
@@ -73,8 +78,10 @@ impl Options {
     pub(crate) fn parse(
         mut arguments: impl Iterator<Item = String>,
     ) -> Result<Option<Self>, String> {
-        let state = Some(PathBuf::from(DEFAULT_STATE));
-        let mut options = Self { port: None, state, data: None, control: None, ready_keys: None };
+        let mut options =
+            Self { port: None, state: None, data: None, control: None, ready_keys: None };
+        let (mut state, mut key) = (Some(PathBuf::from(DEFAULT_STATE)), None);
+        let mut syncs = false;
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
@@ -85,8 +92,10 @@ impl Options {
                     let port = text.parse().map_err(|_| format!("{text} is no port"))?;
                     options.port = Some(port);
                 }
-                "--state" => options.state = Some(PathBuf::from(value()?)),
-                "--ephemeral" => options.state = None,
+                "--state" => state = Some(PathBuf::from(value()?)),
+                "--key" => key = Some(PathBuf::from(value()?)),
+                "--sync" => syncs = true,
+                "--ephemeral" => state = None,
                 "--data" => options.data = Some(Address::parse(&value()?)?),
                 "--ctrl" => options.control = Some(Address::parse(&value()?)?),
                 "--keys" => options.ready_keys = Some(ready_keys(&value()?)?),
@@ -101,6 +110,7 @@ impl Options {
         if options.port.is_none() && options.data.is_none() && options.control.is_none() {
             options.port = Some(DEFAULT_PORT);
         }
+        options.state = state.map(|state| StateFiles { state, key, syncs });
         Ok(Some(options))
     }
 }
@@ -132,6 +142,9 @@ mod tests {
         let options = parse(&["-port", "4000", "-rm"]).unwrap().unwrap();
         assert_eq!(options.port, Some(4000));
         assert_eq!(parse(&[]).unwrap().unwrap().port, Some(DEFAULT_PORT));
+        assert_eq!(parse(&["--ephemeral"]).unwrap().unwrap().state, None);
+        let kept = parse(&["--state", "a", "--key", "b"]).unwrap().unwrap().state.unwrap();
+        assert_eq!((kept.state, kept.key), (PathBuf::from("a"), Some(PathBuf::from("b"))));
         let unix = parse(&["--unix", "socket"]).unwrap().unwrap();
         assert_eq!(unix.port, None);
         assert_eq!(unix.control, Some(Address::Unix(PathBuf::from("socket.ctrl"))));

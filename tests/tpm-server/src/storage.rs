@@ -1,269 +1,232 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Records in a file: a log of commits, each with its digest. A commit that wasn't written whole is
-//! not there when the file is opened again.
-//!
-//! ```text
-//! file    = magic commit*
-//! commit  = size:u32  digest:[u8; 32]  change*           (size and digest are of the changes)
-//! change  = kind:u8  number:u32  size:u32  octets         (size 0xffff_ffff deletes the record)
-//! ```
+//! The TPM's state: the same encrypted store as in the SVSM, on a disk image in a file. Its master
+//! key lies in another file, which is as safe as the machine that it lies on.
 
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Bound;
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
-use tpm::crypto::hash::HashAlgorithm;
-use tpm::platform::{PlatformFault, RecordKind, RecordName, Storage};
+use nvstore::{Capacity, Error, Examined, MasterKey, Store, Unanchored, Unrecovered};
+use svsm::vtpm::random::Randomness;
+use svsm::vtpm::records::StoredRecords;
+use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 16] = b"macadamia tpm 1\n";
-const DIGEST_SIZE: usize = 32;
-const DELETED: u32 = u32::MAX;
-/// The log is written afresh at start when it is longer than this.
-const COMPACT_SIZE: usize = 1 << 20;
+use crate::disk::{BLOCK_BYTES, Disk};
+use crate::host::read_entropy;
 
-type Records = BTreeMap<RecordName, Vec<u8>>;
+/// How state files began before they were disk images.
+const FORMER_MAGIC: &[u8] = b"macadamia tpm 1\n";
 
-/// The records, and the file behind them if there is one.
-pub(crate) struct FileStorage {
-    durable: Records,
-    pending: BTreeMap<RecordName, Option<Vec<u8>>>,
-    file: Option<File>,
+/// The records of the TPM.
+pub(crate) type Records = StoredRecords<Disk, Unanchored>;
+
+/// Where state and key are; without a state nothing outlives the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StateFiles {
+    /// The disk image.
+    pub(crate) state: PathBuf,
+    /// The master key, 32 bytes; by default beside the image with `.key` added to its name.
+    pub(crate) key: Option<PathBuf>,
+    /// Each commit waits until the host's disk has it.
+    pub(crate) syncs: bool,
 }
 
-impl FileStorage {
-    /// Opens or creates the file; without a path nothing persists.
-    pub(crate) fn open(path: Option<&Path>) -> io::Result<Self> {
-        let mut storage = Self { durable: Records::new(), pending: BTreeMap::new(), file: None };
-        let Some(path) = path else { return Ok(storage) };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let mut log = Vec::new();
-        file.read_to_end(&mut log)?;
-        let length = storage.replay(&log)?;
-        if length == 0 || log.len() > COMPACT_SIZE {
-            storage.rewrite(&mut file)?;
-        } else {
-            file.set_len(u64::try_from(length).map_err(io::Error::other)?)?;
-            file.seek(SeekFrom::End(0))?;
-        }
-        storage.file = Some(file);
-        Ok(storage)
-    }
-
-    /// Forgets what wasn't committed.
-    pub(crate) fn forget_pending(&mut self) {
-        self.pending.clear();
-    }
-
-    /// Reads all whole commits: the length of the log up to there, 0 for a new file.
-    fn replay(&mut self, log: &[u8]) -> io::Result<usize> {
-        if log.is_empty() {
-            return Ok(0);
-        }
-        let mut rest = log
-            .strip_prefix(MAGIC)
-            .ok_or_else(|| io::Error::other("the file is not a state of this TPM"))?;
-        while let Some((changes, behind)) = next_commit(rest) {
-            let changes = parse_changes(changes)
-                .ok_or_else(|| io::Error::other("a commit in the file is damaged"))?;
-            apply(&mut self.durable, changes);
-            rest = behind;
-        }
-        Ok(log.len() - rest.len())
-    }
-
-    /// Writes the file anew, with all records in one commit.
-    fn rewrite(&self, file: &mut File) -> io::Result<()> {
-        let changes = self.durable.iter().map(|(name, record)| (*name, Some(record.as_slice())));
-        let commit = write_commit(changes)?;
-        file.set_len(0)?;
-        file.seek(SeekFrom::Start(0))?;
-        file.write_all(MAGIC)?;
-        file.write_all(&commit)
+impl StateFiles {
+    fn key(&self) -> PathBuf {
+        self.key.clone().unwrap_or_else(|| {
+            let mut name = self.state.clone().into_os_string();
+            name.push(".key");
+            PathBuf::from(name)
+        })
     }
 }
 
-type Change = (RecordName, Option<Vec<u8>>);
-
-fn apply(records: &mut Records, changes: impl IntoIterator<Item = Change>) {
-    for (name, record) in changes {
-        match record {
-            Some(record) => records.insert(name, record),
-            None => records.remove(&name),
-        };
-    }
+/// Opens the state, or makes a new one where there is none.
+pub(crate) fn open(files: Option<&StateFiles>) -> Result<Records, String> {
+    let (disk, key) = match files {
+        None => (Disk::in_memory(), Key::New(None)),
+        Some(files) => {
+            refuse_former_format(&files.state)?;
+            let disk = Disk::open(&files.state, files.syncs)
+                .map_err(|problem| format!("{}: {problem}", files.state.display()))?;
+            (disk, Key::find(&files.key())?)
+        }
+    };
+    let place = files.map_or("memory".to_owned(), |files| files.state.display().to_string());
+    let store = open_store(disk, key).map_err(|problem| format!("{place}: {problem}"))?;
+    Ok(StoredRecords::new(store))
 }
 
-fn write_commit<'a>(
-    changes: impl Iterator<Item = (RecordName, Option<&'a [u8]>)>,
-) -> io::Result<Vec<u8>> {
-    let mut body = Vec::new();
-    for (name, record) in changes {
-        body.push(kind_number(name.kind));
-        body.extend(name.number.to_be_bytes());
-        match record {
-            Some(record) => {
-                let size = u32::try_from(record.len()).map_err(io::Error::other)?;
-                body.extend(size.to_be_bytes());
-                body.extend(record);
+/// The master key, or where to put a new one.
+enum Key {
+    Known(MasterKey),
+    New(Option<PathBuf>),
+}
+
+impl Key {
+    fn find(path: &Path) -> Result<Self, String> {
+        let told = |problem: std::io::Error| format!("{}: {problem}", path.display());
+        let file = match std::fs::File::open(path) {
+            Ok(file) => file,
+            Err(problem) if problem.kind() == ErrorKind::NotFound => {
+                return Ok(Self::New(Some(path.to_owned())));
             }
-            None => body.extend(DELETED.to_be_bytes()),
-        }
-    }
-    let size = u32::try_from(body.len()).map_err(io::Error::other)?;
-    let digest = HashAlgorithm::Sha256.digest(&[&body]);
-    Ok([&size.to_be_bytes()[..], digest.as_bytes(), &body].concat())
-}
-
-/// The changes of the next whole commit, and what is behind it.
-fn next_commit(log: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (size, rest) = log.split_first_chunk()?;
-    let size = usize::try_from(u32::from_be_bytes(*size)).ok()?;
-    let (digest, rest) = rest.split_at_checked(DIGEST_SIZE)?;
-    let (changes, behind) = rest.split_at_checked(size)?;
-    let is_whole = HashAlgorithm::Sha256.digest(&[changes]).as_bytes() == digest;
-    is_whole.then_some((changes, behind))
-}
-
-fn parse_changes(mut changes: &[u8]) -> Option<Vec<Change>> {
-    let mut parsed = Vec::new();
-    while let Some((kind, rest)) = changes.split_first() {
-        let (number, rest) = rest.split_first_chunk()?;
-        let name = RecordName { kind: kind_of(*kind)?, number: u32::from_be_bytes(*number) };
-        let (size, rest) = rest.split_first_chunk()?;
-        let size = u32::from_be_bytes(*size);
-        let (record, rest) = if size == DELETED {
-            (None, rest)
-        } else {
-            let (record, rest) = rest.split_at_checked(usize::try_from(size).ok()?)?;
-            (Some(record.to_vec()), rest)
+            Err(problem) => return Err(told(problem)),
         };
-        parsed.push((name, record));
-        changes = rest;
+        // One byte more, to see that there is none.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(33));
+        file.take(33).read_to_end(&mut bytes).map_err(told)?;
+        let key = bytes.as_slice().try_into().map(Zeroizing::new);
+        let key = key.map_err(|_| format!("{}: a key has 32 bytes", path.display()))?;
+        Ok(Self::Known(MasterKey::new(key)))
     }
-    Some(parsed)
-}
 
-const KINDS: [RecordKind; 5] = [
-    RecordKind::Permanent,
-    RecordKind::Orderly,
-    RecordKind::Saved,
-    RecordKind::Object,
-    RecordKind::NvIndex,
-];
-
-fn kind_number(kind: RecordKind) -> u8 {
-    let place = KINDS.iter().position(|known| *known == kind);
-    place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
-}
-
-fn kind_of(number: u8) -> Option<RecordKind> {
-    KINDS.get(usize::from(number)).copied()
-}
-
-impl Storage for FileStorage {
-    fn read(
-        &mut self,
-        name: RecordName,
-        buffer: &mut [u8],
-    ) -> Result<Option<usize>, PlatformFault> {
-        let durable = self.durable.get(&name);
-        let Some(record) = self.pending.get(&name).map_or(durable, Option::as_ref) else {
-            return Ok(None);
+    /// The key for a new store: a new one is durable before anything is sealed with it.
+    fn for_new_store(self) -> Result<MasterKey, String> {
+        let path = match self {
+            Self::Known(key) => return Ok(key),
+            Self::New(path) => path,
         };
-        buffer.get_mut(..record.len()).ok_or(PlatformFault)?.copy_from_slice(record);
-        Ok(Some(record.len()))
-    }
-
-    fn next(&mut self, behind: Option<RecordName>) -> Result<Option<RecordName>, PlatformFault> {
-        let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
-        Ok(self.durable.range((from, Bound::Unbounded)).next().map(|(name, _)| *name))
-    }
-
-    fn put(&mut self, name: RecordName, bytes: &[u8]) -> Result<(), PlatformFault> {
-        self.pending.insert(name, Some(bytes.to_vec()));
-        Ok(())
-    }
-
-    fn delete(&mut self, name: RecordName) -> Result<(), PlatformFault> {
-        self.pending.insert(name, None);
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<(), PlatformFault> {
-        if let Some(file) = &mut self.file {
-            let changes = self.pending.iter().map(|(name, record)| (*name, record.as_deref()));
-            let commit = write_commit(changes).map_err(|_| PlatformFault)?;
-            // One write: a process that is killed leaves it whole or not at all.
-            file.write_all(&commit).map_err(|_| PlatformFault)?;
+        let mut key = Zeroizing::new([0; 32]);
+        read_entropy(&mut *key).map_err(|problem| format!("no entropy: {problem}"))?;
+        if let Some(path) = path {
+            let mut options = OpenOptions::new();
+            let written = options
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .and_then(|mut file| file.write_all(&*key).and_then(|()| file.sync_all()));
+            written.map_err(|problem| format!("{}: {problem}", path.display()))?;
         }
-        apply(&mut self.durable, std::mem::take(&mut self.pending));
-        Ok(())
+        Ok(MasterKey::new(key))
     }
+}
+
+fn open_store(disk: Disk, key: Key) -> Result<Store<Disk, Unanchored>, String> {
+    let told = |error: Error| error.to_string();
+    let mut random = Randomness::new(|bytes: &mut [u8]| read_entropy(bytes).is_ok());
+    match Unrecovered::new(disk).examine(Capacity::for_tpm(BLOCK_BYTES)).map_err(told)? {
+        Examined::Unformatted(empty) => {
+            empty.format(&key.for_new_store()?, Unanchored, &mut random).map_err(told)
+        }
+        Examined::Formatted(found) => match key {
+            Key::Known(key) => found.recover(&key, Unanchored, &mut random).map_err(told),
+            Key::New(_) => Err("the state's key is missing".to_owned()),
+        },
+    }
+}
+
+/// There is nothing to convert it with: it was never in a release.
+fn refuse_former_format(path: &Path) -> Result<(), String> {
+    let mut beginning = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(FORMER_MAGIC.len() as u64).read_to_end(&mut beginning));
+    if read.is_ok() && beginning == FORMER_MAGIC {
+        let path = path.display();
+        return Err(format!("{path}: the unencrypted format of an earlier server; not converted"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tpm::platform::{RecordKind, RecordName, Storage};
 
     const NAME: RecordName = RecordName { kind: RecordKind::Object, number: 0x8100_0001 };
 
-    fn path(name: &str) -> std::path::PathBuf {
-        std::env::temp_dir().join(format!("tpm-server-test-{}-{name}", std::process::id()))
+    /// A folder that goes away.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir();
+            let path = path.join(format!("tpm-server-test-{}-{name}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn files(&self) -> StateFiles {
+            StateFiles { state: self.0.join("state"), key: None, syncs: false }
+        }
     }
 
-    fn read(storage: &mut FileStorage) -> Option<Vec<u8>> {
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn refused(files: &StateFiles) -> String {
+        open(Some(files)).err().expect("it must not open")
+    }
+
+    fn read(records: &mut Records) -> Option<Vec<u8>> {
         let mut buffer = [0; 64];
-        let length = storage.read(NAME, &mut buffer).unwrap()?;
+        let length = records.read(NAME, &mut buffer).unwrap()?;
         Some(buffer[..length].to_vec())
     }
 
     #[test]
-    fn another_file_is_refused() {
-        let path = path("other");
-        std::fs::write(&path, b"something else").unwrap();
-        assert!(FileStorage::open(Some(&path)).is_err());
-        std::fs::remove_file(&path).unwrap();
+    fn what_is_no_state_is_refused_and_left_alone() {
+        let folder = Folder::new("other");
+        let files = folder.files();
+        let foreign = [b"something else".as_slice(), &[0; 4 << 20]].concat();
+        for (content, complaint) in [
+            (b"macadamia tpm 1\nmore".as_slice(), "earlier server"),
+            (b"something else", "can't carry"),
+            (&foreign, "not a store"),
+        ] {
+            std::fs::write(&files.state, content).unwrap();
+            let said = refused(&files);
+            assert!(said.contains(complaint), "{said}");
+            assert_eq!(std::fs::read(&files.state).unwrap(), content);
+            assert!(!files.key().exists());
+        }
     }
 
     #[test]
-    fn every_truncation_leaves_whole_commits() {
-        let path = path("truncated");
-        let mut storage = FileStorage::open(Some(&path)).unwrap();
-        let mut ends = vec![usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap()];
-        for value in 1..4_u8 {
-            storage.put(NAME, &[value; 8]).unwrap();
-            storage.commit().unwrap();
-            ends.push(usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap());
-        }
-        drop(storage);
-        let whole = std::fs::read(&path).unwrap();
-        for cut in ends[0]..=whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let commits = ends.iter().filter(|end| **end <= cut).count() - 1;
-            let expected = (commits > 0).then(|| vec![u8::try_from(commits).unwrap(); 8]);
-            assert_eq!(read(&mut FileStorage::open(Some(&path)).unwrap()), expected, "{cut}");
-        }
-        std::fs::remove_file(&path).unwrap();
+    fn another_key_or_none_opens_nothing() {
+        let folder = Folder::new("key");
+        let files = folder.files();
+        drop(open(Some(&files)).unwrap());
+        let image = std::fs::read(&files.state).unwrap();
+        let key = std::fs::read(files.key()).unwrap();
+        std::fs::write(files.key(), [&key[..31], &[key[31] ^ 1]].concat()).unwrap();
+        assert!(refused(&files).contains("another master key"));
+        std::fs::write(files.key(), &key[..31]).unwrap();
+        assert!(refused(&files).contains("32 bytes"));
+        std::fs::remove_file(files.key()).unwrap();
+        assert!(refused(&files).contains("missing"));
+        assert_eq!(std::fs::read(&files.state).unwrap(), image, "nothing was written");
+        std::fs::write(files.key(), key).unwrap();
+        assert!(open(Some(&files)).is_ok());
     }
 
     #[test]
-    fn what_is_not_committed_is_forgotten() {
-        let path = path("pending");
-        let mut storage = FileStorage::open(Some(&path)).unwrap();
-        storage.put(NAME, b"kept").unwrap();
-        storage.commit().unwrap();
-        storage.delete(NAME).unwrap();
-        assert_eq!(read(&mut storage), None);
-        storage.forget_pending();
-        assert_eq!(read(&mut storage).unwrap(), b"kept");
-        drop(storage);
-        let mut again = FileStorage::open(Some(&path)).unwrap();
-        assert_eq!(read(&mut again).unwrap(), b"kept");
-        assert_eq!(again.next(None).unwrap(), Some(NAME));
-        assert_eq!(again.next(Some(NAME)).unwrap(), None);
-        std::fs::remove_file(&path).unwrap();
+    fn commits_survive_and_nothing_else() {
+        let folder = Folder::new("kept");
+        let files = folder.files();
+        let mut records = open(Some(&files)).unwrap();
+        records.put(NAME, b"kept").unwrap();
+        records.commit().unwrap();
+        records.put(NAME, b"not committed").unwrap();
+        drop(records);
+        assert_eq!(read(&mut open(Some(&files)).unwrap()).unwrap(), b"kept");
+        assert_eq!(read(&mut open(None).unwrap()), None);
+    }
+
+    #[test]
+    fn the_files_do_not_show_what_they_hold() {
+        let folder = Folder::new("hidden");
+        let files = folder.files();
+        let mut records = open(Some(&files)).unwrap();
+        records.put(NAME, b"a secret that can be found").unwrap();
+        records.commit().unwrap();
+        drop(records);
+        let image = std::fs::read(&files.state).unwrap();
+        assert!(!image.windows(8).any(|window| window == b"a secret"));
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 /// How long a server may take to listen, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
-const PASSWORD: u32 = 0x4000_0009;
+/// TPM_RS_PW.
+pub(crate) const PASSWORD: u32 = 0x4000_0009;
 /// TPM_RC_RETRY.
 const RETRY: u32 = 0x922;
 /// Times that a command is sent.
@@ -49,7 +50,8 @@ impl Tpm {
         Self::start(command, &socket, folder)
     }
 
-    fn start(mut command: Command, socket: &Path, folder: PathBuf) -> Self {
+    /// Starts a server that listens on `socket`; `folder` goes with it.
+    pub(crate) fn start(mut command: Command, socket: &Path, folder: PathBuf) -> Self {
         let mut process = command.stdin(Stdio::null()).spawn().expect("the server starts");
         let began = Instant::now();
         let stream = loop {
@@ -96,9 +98,21 @@ impl Tpm {
         sessions: &[u32],
         body: &[u8],
     ) -> Outcome {
+        let sessions: Vec<_> = sessions.iter().map(|session| (*session, &[][..])).collect();
+        self.with_passwords(code, handles, &sessions, body)
+    }
+
+    /// The same with passwords.
+    pub(crate) fn with_passwords(
+        &mut self,
+        code: u32,
+        handles: &[u32],
+        sessions: &[(u32, &[u8])],
+        body: &[u8],
+    ) -> Outcome {
         let mut area = Octets::default();
-        for session in sessions {
-            area = area.u32(*session).sized(&[]).u8(1).sized(&[]);
+        for (session, password) in sessions {
+            area = area.u32(*session).sized(&[]).u8(1).sized(password);
         }
         self.with_area(code, handles, &area.0, body)
     }
@@ -165,7 +179,7 @@ impl Drop for Tpm {
     }
 }
 
-fn new_folder(name: &str) -> PathBuf {
+pub(crate) fn new_folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("tpm-peer-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
     folder

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the TPM's state is kept: on the host's disk, or nowhere.
+
+use super::kernel_machine::World;
+use crate::platform::entropy::Entropy;
+use crate::vtpm::records::StateStorage;
+use alloc::boxed::Box;
+use snp_abi::config::LaunchConfig;
+use tpm::platform::NoStorage;
+
+/// What TPM2_GetTestResult tells of a disk that the driver doesn't take.
+#[cfg(feature = "block-device")]
+const REASON_NO_DISK: u16 = 36;
+
+/// Opens the TPM's storage, and says on the console what it is.
+#[cfg(feature = "block-device")]
+pub(super) fn open(
+    world: &World,
+    config: &LaunchConfig,
+    entropy: &mut Entropy,
+) -> Box<dyn StateStorage + Send> {
+    use crate::vtpm::records::{RefusedStorage, StoredRecords};
+    use crate::vtpm::{random::Randomness, store};
+    use nvstore::BlockDevice;
+    use snp_abi::config::LaunchFlags;
+
+    let disk = match super::disk::find(world) {
+        Ok(Some(disk)) => disk,
+        Ok(None) => {
+            crate::warning!("state: no disk: this TPM is ephemeral");
+            return Box::new(NoStorage);
+        }
+        Err(error) => {
+            crate::error!("state: the disk can't be used ({error:?}): the TPM is in failure mode");
+            return Box::new(RefusedStorage(REASON_NO_DISK));
+        }
+    };
+    crate::info!("state: a disk of {} KiB", disk.block_count() * (disk.block_bytes() as u64 >> 10));
+    let binds_measurement = config.flags.contains(LaunchFlags::BIND_MEASUREMENT);
+    let mut random = Randomness::new(|bytes: &mut [u8]| entropy.fill(bytes).is_ok());
+    match store::open(disk, &mut super::sealing::Firmware, binds_measurement, &mut random) {
+        Ok((store, seal, opening)) => {
+            let root = store.root();
+            crate::info!("state: {opening}, epoch {}, sequence {}", root.epoch, root.sequence);
+            crate::info!("state: sealed for {seal}");
+            Box::new(StoredRecords::new(store))
+        }
+        Err(refusal) => {
+            crate::error!("state: refused: {refusal}");
+            crate::error!("state: the disk is as it was, the TPM is in failure mode");
+            Box::new(RefusedStorage(refusal.reason()))
+        }
+    }
+}
+
+/// Without the drivers there is no disk.
+#[cfg(not(feature = "block-device"))]
+pub(super) fn open(_: &World, _: &LaunchConfig, _: &mut Entropy) -> Box<dyn StateStorage + Send> {
+    crate::warning!("state: built without drivers for disks: this TPM is ephemeral");
+    Box::new(NoStorage)
+}
