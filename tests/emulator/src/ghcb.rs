@@ -9,6 +9,7 @@ mod call;
 mod device;
 mod dma;
 mod guest_request;
+mod owned_disk;
 mod page_state;
 
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -30,6 +31,7 @@ use crate::{cpuid, say, world};
 pub(crate) use guest_request::{
     install as install_secure_processor, set_without_certificates, throttle,
 };
+pub(crate) use owned_disk::install as install_owned_disk;
 
 /// What this hypervisor offers.
 const FEATURES: HypervisorFeatures = HypervisorFeatures::SNP

@@ -78,6 +78,7 @@ pub(crate) fn launch(top: u64, pieces: impl Iterator<Item = MemoryPiece>, file: 
         fatal!("the secure processor has no keys");
     };
     ghcb::install_secure_processor(Psp::new(chip, guest));
+    ghcb::install_owned_disk();
     say!("launch digest {}, policy {:#x}", Hexadecimal(&outcome.digest), outcome.policy.bits());
     say_json!("{{\"kind\":\"launch\",\"digest\":\"{}\"}}", Hexadecimal(&outcome.digest));
     start::set_launch_vmsa(vmsa);

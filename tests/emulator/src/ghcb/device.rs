@@ -5,10 +5,10 @@
 use snp_abi::ghcb::{Field, PortAccess, exit};
 
 use super::call::{Call, INVALID_INPUT, Refusal};
-use super::{dma, note_refusal};
+use super::{dma, note_refusal, owned_disk};
 use crate::bits::{field, low_32};
 use crate::layout::{MACHINE_END, MACHINE_START, PAGE, REACHABLE_END};
-use crate::processor::{self, Width, port_in, port_out};
+use crate::processor::{self, Width};
 use crate::vcpu::Context;
 use crate::{counters, physical, world};
 
@@ -29,7 +29,8 @@ pub(super) fn port_access(context: &Context, call: &mut Call) -> Result<u64, Ref
         return port_string(context, call, access, width);
     }
     if access.input {
-        call.set(Field::Rax, u64::from(port_in(access.port, width)));
+        let value = owned_disk::read_port(context.vmpl, access.port, width);
+        call.set(Field::Rax, u64::from(value));
     } else {
         write_port(context, access.port, width, low_32(call.get(Field::Rax)?));
     }
@@ -47,7 +48,8 @@ fn port_string(
     let scratch = call.scratch(length)?;
     for address in (scratch..scratch + length).step_by(access.size as usize) {
         if access.input {
-            write_physical(address, width, u64::from(port_in(access.port, width)));
+            let value = owned_disk::read_port(context.vmpl, access.port, width);
+            write_physical(address, width, u64::from(value));
         } else {
             write_port(context, access.port, width, low_32(read_physical(address, width)));
         }
@@ -67,7 +69,7 @@ fn write_port(context: &Context, port: u16, width: Width, value: u32) {
     if ends || port == RESET_PORT {
         counters::print_all();
     }
-    port_out(port, width, value);
+    owned_disk::write_port(context.vmpl, port, width, value);
     if ends {
         processor::rest();
     }
@@ -99,6 +101,12 @@ pub(super) fn mmio(context: &Context, call: &Call) -> Result<u64, Refusal> {
         return Err(INVALID_INPUT);
     }
     let scratch = call.scratch(width.bytes())?;
+    if owned_disk::hides_memory(context.vmpl, gpa, width.bytes()) {
+        if call.code == exit::MMIO_READ {
+            write_physical(scratch, width, u64::MAX);
+        }
+        return Ok(0);
+    }
     if call.code == exit::MMIO_READ {
         write_physical(scratch, width, read_physical(gpa, width));
         return Ok(0);
