@@ -12,18 +12,19 @@ launcher := $(CARGO) run --quiet --package launcher --
 options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(INITRD),--initrd '$(INITRD)') \
 	$(if $(SVN),--svn '$(SVN)') $(if $(ID_KEY),--id-key '$(ID_KEY)') \
-	$(if $(LOG),--log '$(LOG)') $(foreach switch,$(MACHINE),--machine '$(switch)') \
+	$(if $(LOG),--log '$(LOG)') $(if $(STATE),--state '$(STATE)') \
+	$(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
-.PHONY: help run test check attest test-suites test-differential fuzz-smoke dependencies boots-20 figures \
-	cross-check bench bench-keys tpm-server guest guest-update install clean
+.PHONY: help run test check attest test-suites test-differential fuzz-smoke dependencies boots-20 \
+	test-powercut figures cross-check bench bench-keys tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  run takes CMD="command in the guest", CPUS=2, MEM=1024 (MiB), KERNEL=, INITRD= (files of'
-	@echo '  your own), LOG= (file), MACHINE="trace counters". Make turns every exit code but 0 into 2;'
-	@echo '  tests/run gives the exact one.'
+	@echo '  your own), STATE= (disk image with the TPM, made if need be), LOG= (file), MACHINE="trace'
+	@echo '  counters". Make turns every exit code but 0 into 2; tests/run gives the exact one.'
 
 run: install ## boot; a root shell in the Linux guest, or CMD="…" alone
 	@$(if $(CMD),$(launcher) command "$$CMD" $(options),$(launcher) shell $(options))
@@ -48,6 +49,9 @@ fuzz-smoke: ## the TPM's fuzz harnesses without a fuzzer, half a minute each
 
 boots-20: install ## 20 boots in a row with 1 vCPU and 20 with 2
 	@$(launcher) boots 20 1,2 $(options)
+
+test-powercut: install ## kill QEMU while the guest writes to the TPM, CUTS=100 times
+	@POWER_CUTS=$(or $(CUTS),100) $(CARGO) test --quiet --package calls --test power_cut -- --nocapture
 
 figures: install ## measure what docs/performance.md reports
 	@$(CARGO) run --quiet --release --package launcher --example figures

@@ -19,6 +19,7 @@ usage: launcher shell [OPTION…]                 boot, with the guest's shell o
   --id-key FILE          a private key for the ID block instead of the test key
   --svn NUMBER           the guest's security version in the ID block (default 1)
   --no-id-block          no ID block
+  --state FILE           a disk image for the TPM's state, made if it isn't there
   --log FILE             the boot log (default: a new file in build/log)
   --machine SWITCH       a switch of the emulator, as trace or counters (may be repeated)
   --svsm-feature NAME    a cargo feature of the SVSM (may be repeated)
@@ -81,6 +82,7 @@ impl Arguments {
                     options.id_block.get_or_insert_default().guest_svn = guest_svn;
                 }
                 "--no-id-block" => options.id_block = None,
+                "--state" => options.state = Some(PathBuf::from(value()?)),
                 "--log" => options.log = Some(PathBuf::from(value()?)),
                 "--machine" => options.machine_switches.push(value()?),
                 "--svsm-feature" => options.svsm_features.push(value()?),

@@ -72,6 +72,9 @@ pub struct Options {
     pub policy: Option<u64>,
     /// The IGVM file's ID block; `None`: the guest is nobody's.
     pub id_block: Option<IdBlock>,
+    /// The disk image with the TPM's state, made if it isn't there; without one the TPM is
+    /// ephemeral.
+    pub state: Option<PathBuf>,
     /// The log file, in place of one under `build/log`.
     pub log: Option<PathBuf>,
     /// The guest's console.
@@ -102,6 +105,7 @@ impl Default for Options {
             command_line: "console=ttyS0,115200 panic=-1".to_owned(),
             policy: None,
             id_block: Some(IdBlock::default()),
+            state: None,
             log: None,
             console: Console::Log,
             svsm_features: Vec::new(),

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! QEMU's command line.
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Context, Failure, Result};
 use crate::guest::GuestFiles;
 use crate::log::Log;
 use crate::options::{Accelerator, Console, Layers, Options};
 use crate::payload::{Payload, RunFolder};
+use snp_abi::disk::DISK_FILE;
 use std::env;
 use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// fw_cfg files of this project are named below this.
@@ -43,7 +46,12 @@ pub(crate) fn start(
     command.args(["-smp", &cpus(options).to_string()]);
     command.args(["-m", &options.memory_mib.to_string()]);
     match start {
-        Start::Payload(payload) => add_payload(&mut command, options, payload),
+        Start::Payload(payload) => {
+            add_payload(&mut command, options, payload);
+            if let Some(image) = &options.state {
+                add_state(&mut command, image)?;
+            }
+        }
         Start::Guest(guest) => {
             command.arg("-kernel").arg(&guest.kernel).arg("-initrd").arg(&guest.initrd);
             command.arg("-append").arg(&options.command_line);
@@ -92,6 +100,30 @@ fn add_payload(command: &mut Command, options: &Options, payload: &Payload) {
         let file = quoted(&file.display().to_string());
         command.arg("-fw_cfg").arg(format!("name={FW_CFG_PREFIX}/{name},file={file}"));
     }
+}
+
+/// Where the disk for the TPM's state sits on bus 0: both the SVSM and the emulator, which hides it
+/// from the guest, are told.
+const STATE_SLOT: &str = "1e.0";
+
+/// Bytes of a new disk image: what the store takes, and room for a larger one.
+const STATE_BYTES: u64 = 4 << 20;
+
+/// The disk for the TPM's state.
+fn add_state(command: &mut Command, image: &Path) -> Result<()> {
+    let doing = || format!("make the disk image {}", image.display());
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(image);
+    let file = file.context(doing)?;
+    if file.metadata().context(doing)?.len() == 0 {
+        file.set_len(STATE_BYTES).context(doing)?;
+    }
+    let path = quoted(&image.display().to_string());
+    command.arg("-drive").arg(format!("if=none,id=state,format=raw,cache=writeback,file={path}"));
+    command.arg("-device").arg(format!(
+        "virtio-blk-pci,drive=state,addr={STATE_SLOT},disable-legacy=on,iommu_platform=on"
+    ));
+    command.arg("-fw_cfg").arg(format!("name={DISK_FILE},string=pci {STATE_SLOT}"));
+    Ok(())
 }
 
 /// The debug console, the guest's console, and the agent's line, in that order of serial ports.

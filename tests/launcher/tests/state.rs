@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A TPM with a disk remembers, over the guest's power-off, what a guest's user did with it; and
+//! one whose disk is no store is in failure mode, without holding the guest up.
+
+use launcher::{Machine, Options};
+use std::path::PathBuf;
+
+/// A disk image that isn't there yet.
+fn image(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _absent = std::fs::remove_file(&path);
+    path
+}
+
+fn options(state: PathBuf) -> Options {
+    Options { state: Some(state), ..Options::default() }
+}
+
+/// The endorsement key's public area as the tools make it, and the number of TPM Resets.
+fn identity(machine: &mut Machine) -> (String, u32) {
+    let key = machine
+        .check(
+            "tpm2_createek -G ecc -c /tmp/ek.ctx -u /tmp/ek.pub && sha256sum < /tmp/ek.pub \
+             && tpm2_flushcontext -t",
+        )
+        .expect("an endorsement key");
+    let clock = machine.check("tpm2_readclock").expect("it runs");
+    let line = clock.lines().find(|line| line.contains("reset_count")).expect("a reset count");
+    let count = line.rsplit(' ').next().and_then(|number| number.parse().ok());
+    (key, count.unwrap_or_else(|| panic!("no number: {clock}")))
+}
+
+#[test]
+fn what_the_guest_did_is_there_after_it_was_off() {
+    let options = options(image("state.img"));
+    let mut machine = Machine::boot(&options).expect("the guest comes up");
+    let said = machine.log().find("state: a new store").expect("the log");
+    assert_eq!(said.len(), 1, "it says that the TPM is new");
+    // The guest sees nothing of the disk, wherever it looks.
+    machine
+        .check(
+            "cd /sys/bus/pci/devices && test -e 0000:00:00.0 && test ! -e 0000:00:1e.0 \
+             && ! grep -q 0x1042 */device",
+        )
+        .expect("the SVSM's disk is hidden");
+    let (key, count) = identity(&mut machine);
+    machine
+        .check(
+            "tpm2_createprimary -Q -C o -G ecc -c /tmp/p.ctx \
+             && tpm2_evictcontrol -Q -C o -c /tmp/p.ctx 0x81000001 \
+             && tpm2_readpublic -c 0x81000001 -n /tmp/name -Q && cp /tmp/name /tmp/name.before \
+             && tpm2_nvdefine -Q 0x1500020 -C o -s 32 -a 'ownerread|ownerwrite' \
+             && printf 'what was written to the NV index' > /tmp/data \
+             && tpm2_nvwrite 0x1500020 -C o -i /tmp/data \
+             && tpm2_changeauth -c o secret",
+        )
+        .expect("a key, an index, an authorisation value");
+    let name = machine.check("xxd -p -c 64 /tmp/name").expect("it runs");
+    machine.power_off().expect("the guest powers off");
+
+    let mut machine = Machine::boot(&options).expect("the guest comes up again");
+    assert_eq!(identity(&mut machine), (key, count + 1), "the same TPM, once more");
+    let again = machine
+        .check("tpm2_readpublic -c 0x81000001 -n /tmp/name -Q && xxd -p -c 64 /tmp/name")
+        .expect("the key is there");
+    assert_eq!(again, name);
+    let data = machine.check("tpm2_nvread 0x1500020 -C o -P secret").expect("the index is there");
+    assert_eq!(data, "what was written to the NV index");
+    let refused = machine.run("tpm2_nvread 0x1500020 -C o").expect("it runs");
+    assert_ne!(refused.code, 0, "the owner has a password");
+    let properties = machine.check("tpm2_getcap properties-variable").expect("it runs");
+    let orderly = properties.lines().find(|line| line.contains("orderly")).expect("a property");
+    assert!(orderly.ends_with('1'), "Linux had shut the TPM down: {orderly}");
+    machine.power_off().expect("the guest powers off");
+}
+
+#[test]
+fn a_disk_with_something_else_is_left_alone() {
+    let image = image("foreign.img");
+    let content: Vec<u8> = (0..4_u32 << 20).map(|n| (n % 251) as u8).collect();
+    std::fs::write(&image, &content).expect("a file");
+    let mut machine = Machine::boot(&options(image.clone())).expect("the guest comes up");
+    let said = machine.log().find("state: refused: the disk holds something").expect("the log");
+    assert_eq!(said.len(), 1);
+    // Linux makes no device of a TPM in failure mode.
+    let messages = machine.check("dmesg").expect("it runs");
+    assert!(messages.contains("TPM error (257)"), "{messages}");
+    machine.check("test ! -e /dev/tpm0").expect("no TPM");
+    machine.power_off().expect("the guest powers off");
+    assert_eq!(std::fs::read(&image).expect("the image"), content, "nothing was written");
+}
