@@ -15,6 +15,9 @@ const CPUID_RESPONSE: u64 = 0x005;
 const RUN_VMPL_REQUEST: u64 = 0x016;
 const RUN_VMPL_RESPONSE: u64 = 0x017;
 const TERMINATE_REQUEST: u64 = 0x100;
+const SEV_INFORMATION_REQUEST: u64 = 0x002;
+/// The address in a page table entry, the C-bit included.
+const TABLE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// Reads `N` bytes.
 pub fn read<const N: usize>(address: u64) -> [u8; N] {
@@ -27,8 +30,8 @@ pub fn read<const N: usize>(address: u64) -> [u8; N] {
 /// Writes `N` bytes.
 pub fn write<const N: usize>(address: u64, bytes: [u8; N]) {
     let target = core::ptr::with_exposed_provenance_mut::<[u8; N]>(as_pointer(address));
-    // SAFETY: callers write to the arena and the calling area only: private memory that no Rust
-    // object occupies. Bytes need no alignment.
+    // SAFETY: callers write to the arena, the calling area and the page tables only: memory that no
+    // Rust object occupies. Bytes need no alignment.
     unsafe { target.write_volatile(bytes) }
 }
 
@@ -77,11 +80,30 @@ pub fn call(area: u64, call: &Call) -> Option<Outcome> {
     served.then_some(Outcome { rax, rcx, r8 })
 }
 
-fn exchange(request: u64) -> u64 {
+/// Makes a request of the MSR protocol, or the one in the GHCB page whose address it is; what the
+/// MSR holds afterwards.
+pub fn exchange(request: u64) -> u64 {
     write_msr(GHCB, request);
-    // SAFETY: as in `call`; the MSR protocol changes no register.
+    // SAFETY: as in `call`; neither kind of request made here changes a register.
     unsafe { core::arch::asm!("rep vmmcall") }
     read_msr(GHCB)
+}
+
+/// Maps the 2 MiB around `address` without the C-bit.
+pub fn share_large_page(address: u64) {
+    let c_bit = 1u64 << (exchange(SEV_INFORMATION_REQUEST) >> 24 & 0x3f);
+    let mut table: u64;
+    // SAFETY: reading CR3 has no effect.
+    unsafe { core::arch::asm!("mov {}, cr3", out(reg) table) }
+    for shift in [39, 30] {
+        table = table & TABLE_ADDRESS & !c_bit;
+        table = u64::from_le_bytes(read(table + (address >> shift & 0x1ff) * 8));
+    }
+    let slot = (table & TABLE_ADDRESS & !c_bit) + (address >> 21 & 0x1ff) * 8;
+    write(slot, (u64::from_le_bytes(read(slot)) & !c_bit).to_le_bytes());
+    // SAFETY: the same tables again, only to forget the old translation; the caller's page is the
+    // only thing that anyone uses in those 2 MiB.
+    unsafe { core::arch::asm!("mov {0}, cr3", "mov cr3, {0}", out(reg) _) }
 }
 
 fn read_msr(number: u32) -> u64 {

@@ -11,7 +11,9 @@
 
 #[path = "../../../svsm/src/protocol/cases.rs"]
 pub mod cases;
+pub mod console;
 #[allow(unsafe_code, reason = "raw memory, MSRs and VMGEXIT are what a guest is made of")]
 pub mod guest;
 pub mod run;
 pub mod verdict;
+pub mod writer;

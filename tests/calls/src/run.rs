@@ -5,9 +5,12 @@ use crate::cases::{CASES, Case, Layout, Store};
 use crate::{guest, verdict};
 use core::mem::offset_of;
 use snp_abi::linux::{
-    BootParams, CC_BLOB_MAGIC, CcBlob, CcSetupData, E820_MAX, E820Entry, SETUP_CC_BLOB,
+    BootParams, CC_BLOB_MAGIC, CcBlob, CcSetupData, E820_MAX, E820Entry, SETUP_CC_BLOB, SetupHeader,
 };
 use snp_abi::secrets::{SecretsPage, VMPCK_SIZE};
+
+/// The command line that asks for the writer.
+pub const WRITER: &[u8; 9] = b"nv-writer";
 
 /// The registers of a call that the table sets.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +31,26 @@ pub struct Outcome {
     pub r8: u64,
 }
 
-/// Runs the table; the termination code.
+/// Does what the command line asks for: [`crate::writer`], or the table. The termination code.
 pub fn run(boot_params: u64, arena: u64) -> u64 {
     let Some((layout, secrets)) = find_svsm(boot_params, arena) else { return verdict::NO_START };
     if !holds_own_keys(secrets, layout.vmpl) {
         return verdict::WRONG_KEYS;
     }
     let area = word(secrets + offset_of!(SecretsPage, svsm_caa) as u64);
+    let header = boot_params + offset_of!(BootParams, header) as u64;
+    let place = header + offset_of!(SetupHeader, cmd_line_ptr) as u64;
+    let command_line = u64::from(u32::from_le_bytes(guest::read(place)));
+    if command_line != 0 && guest::read(command_line) == *WRITER {
+        return crate::writer::run(arena, area);
+    }
+    run_table(&layout, area)
+}
+
+/// Runs the table.
+fn run_table(layout: &Layout, area: u64) -> u64 {
     for (index, case) in CASES.iter().enumerate() {
-        match run_case(&layout, area, case) {
+        match run_case(layout, area, case) {
             Some(true) => {}
             Some(false) => return verdict::failed(index),
             None => return verdict::NOT_SERVED,
