@@ -140,6 +140,7 @@ pub(super) fn call(
     let operation = Operation::read(services, machine, number, registers.rcx)?;
     let buffers = &operation.buffers;
     let with_certificates = buffers.certificates.size != 0;
+    check_places(services, machine, buffers)?;
     let length = manifest::write(services, operation.subject, &mut port.manifest)?;
     // What the host's table took last: an answer without asking the firmware if it is known to be
     // too long.
@@ -149,7 +150,6 @@ pub(super) fn call(
         expected.answer(registers);
         return Err(Refusal::InvalidParameter);
     }
-    check_places(services, machine, buffers, length)?;
     let evidence = port.evidence(&operation.nonce, length, with_certificates)?;
     let lengths = Lengths { certificates: evidence.certificates.len(), ..expected };
     if lengths.fit(buffers) {
@@ -160,17 +160,21 @@ pub(super) fn call(
     if lengths.fit(buffers) { Ok(()) } else { Err(Refusal::InvalidParameter) }
 }
 
-/// Whether report and manifest would have a place; asking the firmware costs more than this.
+/// Whether report and manifest may begin where the caller says: deriving keys for the manifest and
+/// asking the firmware cost more than this.
 fn check_places(
     services: &Services,
     machine: &mut dyn Machine,
     buffers: &Buffers,
-    manifest_length: usize,
 ) -> Result<(), Refusal> {
     let state = services.core()?;
     let pages = state.pages();
-    pages.check_range(machine, buffers.report.address, REPORT_SIZE as u64)?;
-    pages.check_range(machine, buffers.manifest.address, manifest_length as u64)
+    for buffer in [&buffers.report, &buffers.manifest] {
+        if buffer.size != 0 {
+            pages.check_range(machine, buffer.address, 1)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes everything to the caller's buffers, which are checked now: another vCPU may have given
