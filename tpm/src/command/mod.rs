@@ -12,6 +12,8 @@ pub mod audit;
 pub mod capability;
 pub mod clock;
 pub mod context;
+#[cfg(test)]
+mod cost_tests;
 pub mod dictionary_attack;
 pub mod duplication;
 pub mod ephemeral;

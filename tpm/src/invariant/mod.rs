@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is always true of the state between two commands. Tests and fuzzers ask after each one.
 
+use crate::protect::key::rsa_public;
 use crate::session::Active;
 use crate::state::State;
 use crate::state::capacity::{CONTEXT_GAP_MAX, LOADED_SESSIONS};
-use crate::state::object::Transient;
+use crate::state::object::{Object, Transient};
 use crate::structure::handle::{Handle, HandleKind};
 
 /// The first invariant that doesn't hold.
@@ -18,6 +19,7 @@ pub struct Violation(pub &'static str);
 pub fn check(state: &State) -> Result<(), Violation> {
     sessions(state)?;
     objects(state)?;
+    prepared(state)?;
     nv(state)
 }
 
@@ -65,6 +67,22 @@ fn objects(state: &State) -> Result<(), Violation> {
         holds(is_platform == of_platform, "each hierarchy has its persistent handles")?;
         let same = state.persistents.iter().filter(|other| other.handle == entry.handle).count();
         holds(same == 1, "a persistent handle names one object")?;
+    }
+    Ok(())
+}
+
+fn prepared(state: &State) -> Result<(), Violation> {
+    for key in state.prepared.iter() {
+        let is_of = |object: &Object| {
+            rsa_public(&object.public).as_ref() == Ok(key.public())
+                && object.sensitive.as_ref().is_some_and(|it| *it.secret == *key.prime())
+        };
+        let is_loaded = state.transients.iter().any(|transient| match transient {
+            Transient::Object(object) => is_of(object),
+            Transient::Sequence(_) => false,
+        });
+        let is_persistent = state.persistents.iter().any(|entry| is_of(&entry.object));
+        holds(is_loaded || is_persistent, "a key that is ready belongs to an object")?;
     }
     Ok(())
 }

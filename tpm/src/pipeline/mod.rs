@@ -177,6 +177,7 @@ fn finish<T>(
         return outcome;
     }
     state.note_changes_since_shutdown();
+    state.forget_keys_of_removed_objects();
     if !platform.is_storage_writable() {
         // No command that needs it has been executed; the rest is written when it is back.
         return outcome;

@@ -3,10 +3,13 @@
 //! response codes.
 
 use crate::crypto::CryptoError;
+use crate::crypto::drbg::CtrDrbg;
 use crate::crypto::ecc::{self, EccCurve};
 use crate::crypto::rsa::{RsaPrivateKey, RsaPublicKey};
+use crate::state::State;
 use crate::state::object::Object;
 use crate::structure::ecc::{EccParameter, EccPoint};
+use crate::structure::handle::Handle;
 use crate::structure::public::{Public, PublicParameters, Unique};
 use crate::structure::response_code::ResponseCode;
 use crate::wire::Result;
@@ -39,11 +42,23 @@ pub fn rsa_public(public: &Public) -> Result<RsaPublicKey> {
     }
 }
 
-/// The private key of an RSA object; TPM_RC_KEY for another object or one without secrets.
-pub fn rsa_private(object: &Object) -> Result<RsaPrivateKey> {
+/// The private key of a loaded RSA object and the generator that its operations draw from;
+/// TPM_RC_KEY for another object or one without secrets.
+pub fn rsa_private(
+    state: &mut State,
+    handle: Handle,
+) -> Result<(&mut RsaPrivateKey, &mut CtrDrbg)> {
+    let object = state.object(handle)?;
     let public = rsa_public(&object.public)?;
     let sensitive = object.sensitive.as_ref().ok_or(ResponseCode::KEY)?;
-    Ok(RsaPrivateKey::from_prime(&public, &sensitive.secret)?)
+    let place = match state.prepared.place_of(&public, &sensitive.secret) {
+        Some(place) => place,
+        None => {
+            let key = RsaPrivateKey::from_prime(&public, &sensitive.secret)?;
+            state.prepared.insert(key)
+        }
+    };
+    state.prepared_key(place)
 }
 
 /// The curve and point of an elliptic curve object; TPM_RC_KEY for another object.

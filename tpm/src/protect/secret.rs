@@ -54,19 +54,12 @@ pub fn decrypt_secret(
     let hash = name_algorithm(&object.public)?;
     match object.public.object_type() {
         ObjectType::Rsa => {
-            let mut private = rsa_private(object)?;
             let mut message = Zeroizing::new([0; ENCRYPTED_SECRET_SIZE_MAX]);
             let label = terminated(label)?;
             let power = context.platform.power();
-            let random = context.state.random()?;
-            let size = oaep_decrypt(
-                &mut private,
-                power,
-                random,
-                (hash, &label),
-                encrypted,
-                &mut *message,
-            )?;
+            let (private, random) = rsa_private(context.state, key)?;
+            let size =
+                oaep_decrypt(private, power, random, (hash, &label), encrypted, &mut *message)?;
             if size > hash.digest_size() {
                 return Err(ResponseCode::VALUE);
             }

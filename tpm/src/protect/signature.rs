@@ -96,14 +96,11 @@ pub fn sign(
             Ok(Signature::Hmac(TaggedDigest { algorithm: hash, digest }))
         }
         SignatureScheme::Rsassa(_) | SignatureScheme::Rsapss(_) => {
-            let mut private = rsa_private(object)?;
             let power = context.platform.power();
-            let random = context.state.random()?;
+            let (private, random) = rsa_private(context.state, key)?;
             let signed = match scheme {
-                SignatureScheme::Rsassa(_) => {
-                    rsassa_sign(&mut private, power, random, hash, digest)
-                }
-                _ => pss_sign(&mut private, power, random, hash, digest),
+                SignatureScheme::Rsassa(_) => rsassa_sign(private, power, random, hash, digest),
+                _ => pss_sign(private, power, random, hash, digest),
             };
             let signed = signed.map_err(|error| match error {
                 // The key is too short for the hash.

@@ -8,6 +8,8 @@ pub const COMMAND_SIZE_MAX: usize = 4096;
 pub const RESPONSE_SIZE_MAX: usize = 4096;
 /// Loaded transient objects and sequences (TPM_PT_HR_TRANSIENT_MIN).
 pub const TRANSIENT_OBJECTS: usize = 8;
+/// Private RSA keys that are kept ready for use.
+pub const PREPARED_KEYS: usize = 2;
 /// Sessions in memory (TPM_PT_HR_LOADED_MIN).
 pub const LOADED_SESSIONS: usize = 8;
 /// Sessions in memory or saved (TPM_PT_ACTIVE_SESSIONS_MAX).

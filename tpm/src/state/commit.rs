@@ -135,6 +135,7 @@ fn put_indices(
 fn settle(state: &mut State) {
     state.permanent.settle();
     state.orderly.settle();
+    state.transients.settle();
     state.persistents.settle();
     state.nv.settle();
 }
@@ -147,6 +148,7 @@ pub fn load(state: &mut State, platform: &mut dyn Platform, scratch: &mut [u8]) 
     state.permanent = Tracked::new(Permanent::EMPTY);
     state.orderly = Tracked::new(Orderly::EMPTY);
     state.transients = Transients::new();
+    state.prepared.clear();
     state.sessions = Sessions::new();
     state.launch = Launch::NONE;
     state.persistents = Persistents::new();

@@ -19,6 +19,7 @@ mod nv_start;
 mod nv_write;
 pub mod object;
 pub mod pcr;
+pub mod prepared;
 mod record;
 mod saved;
 pub mod ticket;
@@ -44,6 +45,7 @@ use launch::{Launch, Origin};
 use nv::Nv;
 use object::{Persistents, Transients};
 use pcr::Pcrs;
+use prepared::PreparedKeys;
 use tracked::Tracked;
 use zeroize::Zeroize;
 
@@ -99,6 +101,8 @@ pub struct State {
     pub persistents: Persistents,
     /// Transient objects and sequences.
     pub transients: Transients,
+    /// Keys of loaded objects that are ready for use.
+    pub prepared: PreparedKeys,
     /// Sessions.
     pub sessions: Sessions,
     /// Time and Clock.
@@ -158,6 +162,7 @@ impl State {
             nv: Nv::new(),
             persistents: Persistents::new(),
             transients: Transients::new(),
+            prepared: PreparedKeys::new(),
             sessions: Sessions::new(),
             clock: Clock::new(),
             timers: [Timer { expires_ms: None, is_signaled: false, preserves_signaled: false };

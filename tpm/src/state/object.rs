@@ -144,12 +144,24 @@ pub enum Transient {
 #[derive(Debug)]
 pub struct Transients {
     slots: [Option<Transient>; TRANSIENT_OBJECTS],
+    /// Something was removed since the last commit.
+    has_removed: bool,
 }
 
 impl Transients {
     /// All slots free.
     pub const fn new() -> Self {
-        Self { slots: [const { None }; TRANSIENT_OBJECTS] }
+        Self { slots: [const { None }; TRANSIENT_OBJECTS], has_removed: false }
+    }
+
+    /// Whether something was removed since the last commit.
+    pub(super) const fn has_removed(&self) -> bool {
+        self.has_removed
+    }
+
+    /// The command has ended.
+    pub(super) const fn settle(&mut self) {
+        self.has_removed = false;
     }
 
     /// Puts something into a free slot: its handle, or TPM_RC_OBJECT_MEMORY.
@@ -187,7 +199,10 @@ impl Transients {
     /// Frees a slot; whether it was in use.
     pub fn remove(&mut self, handle: Handle) -> bool {
         let slot = Self::index(handle).and_then(|index| self.slots.get_mut(index));
-        slot.and_then(Option::take).is_some()
+        let Some(slot) = slot.filter(|slot| slot.is_some()) else { return false };
+        *slot = None;
+        self.has_removed = true;
+        true
     }
 
     /// Frees every slot whose content fits.
@@ -195,6 +210,7 @@ impl Transients {
         for slot in &mut self.slots {
             if slot.as_ref().is_some_and(&mut fits) {
                 *slot = None;
+                self.has_removed = true;
             }
         }
     }

@@ -4,15 +4,17 @@
 
 pub(crate) mod client;
 
+use core::cell::Cell;
 use core::ops::Bound;
 use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
 use crate::Tpm;
+use crate::crypto::CryptoError;
 use crate::crypto::drbg::CtrDrbg;
 use crate::crypto::hash::HashAlgorithm;
-use crate::crypto::rsa::Portable;
+use crate::crypto::rsa::{ModularPower, Portable};
 use crate::platform::{
     KeyFault, Keys, Platform, PlatformFault, PrimeSearch, PrimeSource, RecordName, Storage, Vendor,
 };
@@ -122,6 +124,48 @@ impl Storage for TestStorage {
     }
 }
 
+std::thread_local! {
+    /// Modular powers in this test so far: with secret exponents, with public ones.
+    static POWERS: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// Counts what it is asked for.
+struct CountingPower;
+
+impl ModularPower for CountingPower {
+    fn secret(
+        &self,
+        base: &[u64],
+        exponent: &[u64],
+        modulus: &[u64],
+        result: &mut [u64],
+    ) -> core::result::Result<(), CryptoError> {
+        POWERS.set((POWERS.get().0 + 1, POWERS.get().1));
+        Portable.secret(base, exponent, modulus, result)
+    }
+
+    fn public(
+        &self,
+        base: &[u64],
+        exponent: u32,
+        modulus: &[u64],
+        result: &mut [u64],
+    ) -> core::result::Result<(), CryptoError> {
+        POWERS.set((POWERS.get().0, POWERS.get().1 + 1));
+        Portable.public(base, exponent, modulus, result)
+    }
+}
+
+/// What the machine was asked for so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Demands {
+    pub(crate) commits: usize,
+    /// Fillings with entropy, in pieces of 32 octets.
+    pub(crate) entropy: u64,
+    pub(crate) secret_powers: usize,
+    pub(crate) public_powers: usize,
+}
+
 pub(crate) struct TestPlatform {
     entropy_count: u64,
     pub(crate) uptime_ms: u64,
@@ -197,6 +241,10 @@ impl Platform for TestPlatform {
         self.vendor_values.get(usize::try_from(property).ok()?).copied()
     }
 
+    fn power(&self) -> &'static dyn ModularPower {
+        &CountingPower
+    }
+
     fn vendor(&self) -> Vendor {
         Vendor {
             manufacturer: *b"MCDM",
@@ -249,6 +297,17 @@ impl Machine {
     pub(crate) fn power_cycle(&mut self) {
         self.platform.storage.lose_power();
         self.tpm.power_on(&mut self.platform);
+    }
+
+    /// What the machine was asked for so far.
+    pub(crate) fn demands(&self) -> Demands {
+        let (secret_powers, public_powers) = POWERS.get();
+        Demands {
+            commits: self.platform.storage.commits,
+            entropy: self.platform.entropy_count,
+            secret_powers,
+            public_powers,
+        }
     }
 
     /// Executes raw octets: the raw response. The state must be valid afterwards.

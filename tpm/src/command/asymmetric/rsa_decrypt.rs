@@ -23,7 +23,8 @@ pub fn execute(
 ) -> Result<()> {
     let (ciphertext, RsaDecryptScheme(wanted), label): (RsaBuffer, RsaDecryptScheme, Data) =
         parameters.read()?;
-    let object = context.state.object(context.handle(1))?;
+    let handle = context.handle(1);
+    let object = context.state.object(handle)?;
     if object.public.object_type() != ObjectType::Rsa {
         return Err(ResponseCode::KEY.in_handle(1));
     }
@@ -32,22 +33,21 @@ pub fn execute(
     }
     check_label(&label)?;
     let padding = Padding::select(&object.public, wanted)?;
-    let mut key = rsa_private(object)?;
+    let power = context.platform.power();
+    let (key, random) = rsa_private(context.state, handle)?;
     if ciphertext.len() != key.public().size() {
         return Err(ResponseCode::SIZE.in_parameter(1));
     }
-    let power = context.platform.power();
-    let random = context.state.random()?;
     let mut message = Zeroizing::new([0; MODULUS_SIZE_MAX]);
     let size = match padding {
         Padding::None => {
             let number = key.apply(power, random, &ciphertext)?;
             return response.sized_bytes(number.as_bytes());
         }
-        Padding::Pkcs1 => rsaes_decrypt(&mut key, power, random, &ciphertext, &mut *message)?,
+        Padding::Pkcs1 => rsaes_decrypt(key, power, random, &ciphertext, &mut *message)?,
         Padding::Oaep(hash) => {
             let message = &mut *message;
-            oaep_decrypt(&mut key, power, random, (hash, &label), &ciphertext, message)?
+            oaep_decrypt(key, power, random, (hash, &label), &ciphertext, message)?
         }
     };
     response.sized_bytes(message.get(..size).ok_or(ResponseCode::FAILURE)?)

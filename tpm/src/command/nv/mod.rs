@@ -22,4 +22,4 @@ mod pin_tests;
 #[cfg(test)]
 pub(crate) mod scene;
 #[cfg(test)]
-mod test_index;
+pub(in crate::command) mod test_index;

@@ -8,10 +8,10 @@ use super::scene;
 use crate::testing::{Machine, OWNER};
 use crate::wire::Result;
 
-pub(super) use scene::INDEX;
+pub(in crate::command) use scene::INDEX;
 
 /// AUTHREAD, AUTHWRITE, OWNERREAD, OWNERWRITE, NO_DA.
-pub(super) const OPEN: u32 = 0x0206_0006;
+pub(in crate::command) const OPEN: u32 = 0x0206_0006;
 
 /// The parameters of TPM2_NV_DefineSpace without an authorisation value and a policy.
 pub(super) fn definition(index: u32, attributes: u32, size: u16) -> Vec<u8> {
@@ -19,17 +19,17 @@ pub(super) fn definition(index: u32, attributes: u32, size: u16) -> Vec<u8> {
 }
 
 /// Defines the index.
-pub(super) fn define(machine: &mut Machine, attributes: u32, size: u16) -> Result<()> {
+pub(in crate::command) fn define(machine: &mut Machine, attributes: u32, size: u16) -> Result<()> {
     machine.authorised(0x12a, &[OWNER], &definition(INDEX, attributes, size)).map(|_| ())
 }
 
 /// Writes.
-pub(super) fn write(machine: &mut Machine, data: &[u8], offset: u16) -> Result<()> {
+pub(in crate::command) fn write(machine: &mut Machine, data: &[u8], offset: u16) -> Result<()> {
     scene::write(machine, INDEX, INDEX, data, offset).map(|_| ())
 }
 
 /// Reads.
-pub(super) fn read(machine: &mut Machine, size: u16, offset: u16) -> Result<Vec<u8>> {
+pub(in crate::command) fn read(machine: &mut Machine, size: u16, offset: u16) -> Result<Vec<u8>> {
     scene::read(machine, INDEX, INDEX, size, offset)
 }
 
