@@ -35,11 +35,14 @@ fn changed(good: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     bytes
 }
 
+/// A sample, and the harness that reads it.
+type Harness<'a> = (&'a [u8], fn(&[u8]));
+
 #[test]
 fn no_bytes_break_a_parser() {
     let evidence = Case::good().evidence;
     let mut numbers = Numbers(0x6d61_6361_6461_6d69);
-    let parsers: [(&[u8], fn(&[u8])); 6] = [
+    let parsers: [Harness; 6] = [
         (&evidence.report, fuzz::report),
         (&evidence.manifest, fuzz::manifest),
         (&evidence.ek_public, fuzz::manifest),
