@@ -10,13 +10,8 @@ const KEYS: u32 = 12;
 /// Attempts that Linux makes before it gives up.
 const ATTEMPTS: usize = 8;
 /// What the guest's kernel says when something held it up for too long.
-const COMPLAINTS: [&str; 5] = [
-    "soft lockup",
-    "rcu_preempt detected",
-    "rcu_sched",
-    "blocked for more than",
-    "hrtimer: interrupt took",
-];
+const COMPLAINTS: [&str; 4] =
+    ["soft lockup", "rcu_preempt detected", "rcu_sched", "blocked for more than"];
 
 /// The worst gap of a timer in microseconds while `command` runs.
 fn worst_gap(machine: &mut Machine, command: &str) -> u64 {
