@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Gives the linker the kernel's layout. Host builds of the library are left alone.
+//! Gives the linker the image's layout. The other flags of images are in bare-metal.toml; host
+//! builds of the library get none.
+
+use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=kernel.ld");
-    if std::env::var_os("CARGO_FEATURE_BARE_METAL").is_none() {
+    println!("cargo:rerun-if-changed=build.rs");
+    if env::var_os("CARGO_FEATURE_BARE_METAL").is_none() {
         return;
     }
-    let directory = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let arguments = [
-        "-nostartfiles",
-        "-nostdlib",
-        "-static",
-        "-no-pie",
-        "-Wl,--build-id=none",
-        "-Wl,--gc-sections",
-        "-Wl,-z,norelro",
-        "-Wl,-z,max-page-size=4096",
-        "-Wl,-z,noexecstack",
-        "-Wl,--no-dynamic-linker",
-    ];
-    for argument in arguments {
-        println!("cargo:rustc-link-arg-bin=svsm={argument}");
-    }
-    println!("cargo:rustc-link-arg-bin=svsm=-Wl,-T,{directory}/kernel.ld");
+    let Some(folder) = env::var_os("CARGO_MANIFEST_DIR") else {
+        panic!("cargo sets CARGO_MANIFEST_DIR for build scripts");
+    };
+    println!("cargo:rustc-link-arg-bins=-Wl,-T,{}/kernel.ld", folder.display());
 }
