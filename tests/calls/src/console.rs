@@ -14,6 +14,18 @@ const PAGE_STATE_REQUEST: u64 = 0x014;
 const REGISTER_REQUEST: u64 = 0x012;
 const REGISTER_RESPONSE: u64 = 0x013;
 
+/// The last character of a line. The power can go in the middle of a number, and what is left of
+/// that is a number too.
+pub const LINE_END: u8 = b'.';
+
+/// The number in the last of these lines that is whole.
+pub fn last_number(lines: &[impl AsRef<str>]) -> Option<u64> {
+    lines.iter().rev().find_map(|line| {
+        let line = line.as_ref().strip_suffix(char::from(LINE_END))?;
+        line.rsplit(' ').next()?.parse().ok()
+    })
+}
+
 /// The page, shared and registered.
 pub struct Console {
     page: u64,
@@ -38,7 +50,7 @@ impl Console {
         Some(Self { page })
     }
 
-    /// Writes a line.
+    /// Writes a line: text, a space, the number, [`LINE_END`].
     pub fn line(&self, text: &str, number: u64) {
         text.bytes().for_each(|byte| self.byte(byte));
         self.byte(b' ');
@@ -50,6 +62,7 @@ impl Console {
             }
             divisor /= 10;
         }
+        self.byte(LINE_END);
         self.byte(b'\n');
     }
 
@@ -81,5 +94,18 @@ impl Console {
         let last = u64::from(USAGE_STANDARD) << 32 | 2 << 16;
         guest::write(self.page + 0xff8, last.to_le_bytes());
         guest::exchange(self.page);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_number;
+
+    #[test]
+    fn a_line_that_was_cut_does_not_count() {
+        assert_eq!(last_number(&["writer: found 140", "writer: found"]), None);
+        let lines = ["writer: acknowledged 139.", "writer: acknowledged 140.", "acknowledged 1"];
+        assert_eq!(last_number(&lines), Some(140));
+        assert_eq!(last_number(&[""; 0]), None);
     }
 }

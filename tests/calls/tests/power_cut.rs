@@ -5,6 +5,7 @@
 
 mod guest;
 
+use calls::console::last_number;
 use calls::run::WRITER;
 use calls::writer::{ACKNOWLEDGED, FOUND, REFUSED};
 use launcher::{Log, Machine, Options};
@@ -21,8 +22,7 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// The last number behind this text in the log.
 fn last(log: &Log, text: &str) -> Option<u64> {
-    let lines = log.find(text).expect("the log");
-    lines.last()?.rsplit(' ').next()?.parse().ok()
+    last_number(&log.find(text).expect("the log"))
 }
 
 /// Waits until the writer has said what it found; the number.
@@ -87,6 +87,7 @@ fn what_was_acknowledged_survives_every_cut() {
         drop(machine);
         // What the guest has read counts as well: it was durable before.
         if let Some(number) = last(&log, ACKNOWLEDGED).or(last(&log, FOUND)) {
+            assert!(number >= acknowledged, "cut {cut}: {number} after {acknowledged}");
             writes += number - acknowledged;
             acknowledged = number;
         }

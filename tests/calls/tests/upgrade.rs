@@ -4,6 +4,7 @@
 
 mod guest;
 
+use calls::console::last_number;
 use calls::run::WRITER;
 use calls::writer::{ACKNOWLEDGED, BECAUSE, FOUND};
 use launcher::{IdBlock, Images, Log, Machine, Options};
@@ -27,8 +28,7 @@ enum Outcome {
 }
 
 fn number(log: &Log, text: &str) -> Option<u64> {
-    let lines = log.find(text).expect("the log");
-    lines.last()?.rsplit(' ').next()?.parse().ok()
+    last_number(&log.find(text).expect("the log"))
 }
 
 /// Boots until the guest has said enough, then cuts the power: the outcome, and the last count that
