@@ -29,7 +29,7 @@ help: ## list the targets (default)
 run: install ## boot; a root shell in the Linux guest, or CMD="…" alone
 	@$(if $(CMD),$(launcher) command "$$CMD" $(options),$(launcher) shell $(options))
 
-test: install ## everything that passes or fails: unit tests, conformance, boots with 1 and 2 vCPUs
+test: install ## everything that passes or fails: unit tests, conformance, TPM suites, boots
 	@tests/test
 
 check: install ## format, clippy, docs, no C in what is trusted, red zone, style

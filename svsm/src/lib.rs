@@ -8,7 +8,10 @@
 //! - `cpu`: descriptor tables, exceptions, per-CPU data, the CPUID table.
 //! - `memory`: frames, heap, page tables, the guest window.
 //! - `snp`: instructions, GHCB, page states, guest requests.
-//! - `device`: console, fw_cfg.
+//! - `device`: console, fw_cfg, interval timer, PCI and the virtio disk.
+//! - `payload`: what is booted, checked, measured and placed.
+//! - `protocol`: the guest's calls: core, attestation, vTPM.
+//! - `vtpm`: the TPM engine on this kernel, with its keys and its store.
 //! - `guest`: launch at VMPL2 and the run loop.
 #![cfg_attr(not(any(test, feature = "simulation")), no_std)]
 #![deny(unsafe_code)]

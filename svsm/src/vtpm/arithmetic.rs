@@ -7,14 +7,15 @@ use spin::Once;
 use tpm::crypto::CryptoError;
 use tpm::crypto::rsa::ModularPower;
 
-/// What multiplies on this machine. CPUID is a #VC here, so it is asked once.
-pub(super) fn backend() -> Backend {
+/// What multiplies on this machine. CPUID is a #VC in the SVSM, so it is asked once.
+pub fn backend() -> Backend {
     static BACKEND: Once<Backend> = Once::new();
     *BACKEND.call_once(Backend::detect)
 }
 
 /// The arithmetic, for the engine.
-pub(super) struct Arithmetic;
+#[derive(Clone, Copy, Debug)]
+pub struct Arithmetic;
 
 impl ModularPower for Arithmetic {
     fn secret(

@@ -10,20 +10,19 @@
 //! The pool is shared by all CPUs without waiting; one CPU at a time works on searches.
 
 use super::arithmetic::backend;
+use super::primes;
 use crate::platform::entropy::{Entropy, EntropyFault};
 use alloc::boxed::Box;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU32, Ordering};
 use crypto_pool::pool::Pool;
-use crypto_pool::primaries::DerivationName;
-use crypto_pool::search::{KeyKind, RsaPrimes, SearchFault};
+use crypto_pool::search::{KeyKind, RsaPrimes};
 use crypto_pool::shelf::{Counters, Marks};
 use crypto_pool::workshop::{ATTEMPTS_COUNTED, Workshop};
 use crypto_pool::{NoRandomness, Random as PoolRandom};
 use spin::mutex::{Mutex, MutexGuard};
 use tpm::crypto::Random;
 use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
-use tpm::crypto::hash::HashAlgorithm;
 use tpm::platform::{KeyFault, Keys, PrimeSource};
 use zeroize::Zeroizing;
 
@@ -164,7 +163,7 @@ impl KeyStock {
                 workshop.ask_fresh(&self.pool, kind)
             }
             PrimeSource::Derived(generator) => {
-                let name = name(generator, kind)?;
+                let name = primes::name(generator, kind)?;
                 let draws = Draws::Derivation(generator.clone());
                 let mut workshop = self.enter().ok_or(KeyFault::NotReady)?;
                 if is_planning {
@@ -174,20 +173,8 @@ impl KeyStock {
                 workshop.ask_derived(&self.pool, name, kind, draws)
             }
         };
-        match outcome {
-            Ok(found) => found.ok_or(KeyFault::NotReady),
-            Err(SearchFault::Unsupported) => Err(KeyFault::Unsupported),
-            Err(SearchFault::Randomness | SearchFault::Arithmetic) => Err(KeyFault::Fault),
-        }
+        outcome.map_err(primes::fault)?.ok_or(KeyFault::NotReady)
     }
-}
-
-/// The name of a derivation: a digest of all that determines its result.
-fn name(generator: &CtrDrbg, kind: KeyKind) -> Result<DerivationName, KeyFault> {
-    let state = generator.fingerprint();
-    let parts = [state.as_bytes(), &kind.bits.to_be_bytes()[..], &kind.exponent.to_be_bytes()[..]];
-    let name = HashAlgorithm::Sha256.digest(&parts);
-    name.as_bytes().try_into().map_err(|_| KeyFault::Fault)
 }
 
 /// The engine's source of primes.
@@ -232,16 +219,10 @@ impl Keys for ReadyKeys {
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), KeyFault> {
-        let kind = KeyKind { bits: key_bits, exponent };
-        if p.len() != kind.prime_size() || q.len() != kind.prime_size() {
-            return Err(KeyFault::Unsupported);
-        }
+        let kind = primes::kind(key_bits, exponent, p, q)?;
         let stock = self.stock.ok_or(KeyFault::Fault)?;
-        let primes = stock.find(kind, source, self.is_planning)?;
-        // As long as the kind says, which was checked.
-        for (place, prime) in [(p, primes.p()), (q, primes.q())] {
-            place.iter_mut().zip(prime).for_each(|(place, octet)| *place = *octet);
-        }
+        let found = stock.find(kind, source, self.is_planning)?;
+        primes::hand_over(&found, p, q);
         Ok(())
     }
 

@@ -7,12 +7,13 @@
 
 #![forbid(unsafe_code)]
 
-mod arithmetic;
+pub mod arithmetic;
 mod counters;
 mod description;
 mod keys;
 pub mod master_key;
 mod platform;
+pub mod primes;
 pub mod random;
 pub mod records;
 pub mod store;

@@ -10,31 +10,25 @@ use launcher::{Failure, Machine, Result};
 
 use crate::{credential, random};
 
-/// Asks configfs-tsm for a report; `$1` is the nonce in hexadecimal, `$2` the manifest's version,
-/// or nothing for the manifest of all services. Leaves the parts in files.
-const REPORT: &str = r#"
-report() {
-    rm -f outblob auxblob manifestblob
-    mkdir /sys/kernel/config/tsm/report/shell
-    (
-        set -e
-        folder=/sys/kernel/config/tsm/report/shell
-        echo svsm >$folder/service_provider
-        if [ -n "$2" ]; then
-            echo c476f1eb-0123-45a5-9641-b4e7dde5bfe3 >$folder/service_guid
-            echo "$2" >$folder/service_manifest_version
-        fi
-        printf %s "$1" | xxd -r -p >nonce
-        cat nonce >$folder/inblob
-        cat $folder/outblob >outblob
-        cat $folder/auxblob >auxblob
-        cat $folder/manifestblob >manifestblob
-    )
-    status=$?
-    rmdir /sys/kernel/config/tsm/report/shell
-    return $status
-}
-"#;
+/// Asks configfs-tsm for a report about the vTPM with manifest version 0, for `$nonce` in
+/// hexadecimal digits. Leaves the parts in files.
+const REPORT: &str = r"
+entry=/sys/kernel/config/tsm/report/shell
+mkdir $entry
+(
+    set -e
+    echo svsm >$entry/service_provider
+    echo c476f1eb-0123-45a5-9641-b4e7dde5bfe3 >$entry/service_guid
+    printf %s $nonce | xxd -r -p >nonce
+    cat nonce >$entry/inblob
+    for blob in outblob auxblob manifestblob; do
+        cat $entry/$blob >$blob
+    done
+)
+status=$?
+rmdir $entry
+exit $status
+";
 
 /// Keys and a quote about `$nonce`.
 const QUOTE: &str = r"
@@ -56,37 +50,19 @@ tpm2_flushcontext session.ctx
 xxd -p -c 64 secret
 ";
 
-/// The report of the kernel for this manifest, by the shell: report, certificates and manifest; or
-/// what the shell said.
-///
-/// # Errors
-/// The machine failed.
-pub fn report(
-    machine: &mut Machine,
-    nonce: &[u8; 64],
-    version: Option<u32>,
-) -> Result<std::result::Result<[Vec<u8>; 3], String>> {
-    let version = version.map(|version| version.to_string()).unwrap_or_default();
-    let ran = machine.run(&format!("{REPORT}\nreport {} '{version}'", hex::encode(nonce)))?;
-    if ran.code != 0 {
-        return Ok(Err(String::from_utf8_lossy(&ran.stderr).into_owned()));
-    }
-    Ok(Ok([file(machine, "outblob")?, file(machine, "auxblob")?, file(machine, "manifestblob")?]))
-}
-
 /// The whole conversation with manifest version 0 and the RSA endorsement key in it.
 ///
 /// # Errors
 /// A command failed in the guest, or the platform is refused.
 pub fn converse(machine: &mut Machine, reference: &Reference) -> Result<Verdict> {
     let nonce = random()?;
-    let [report, certificates, manifest] =
-        report(machine, &nonce, Some(0))?.map_err(Failure::new)?;
-    machine.check(&format!("nonce={}\n{QUOTE}", hex::encode(nonce)))?;
+    let given = format!("nonce={}", hex::encode(nonce));
+    machine.check(&format!("{given}\n{REPORT}"))?;
+    machine.check(&format!("{given}\n{QUOTE}"))?;
     let evidence = Evidence {
-        report,
-        certificates,
-        manifest,
+        report: file(machine, "outblob")?,
+        certificates: file(machine, "auxblob")?,
+        manifest: file(machine, "manifestblob")?,
         manifest_version: 0,
         ek_public: file(machine, "ek.pub")?,
         ak_public: file(machine, "ak.pub")?,

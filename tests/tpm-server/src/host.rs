@@ -6,13 +6,14 @@ use std::io::Read;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
+use svsm::vtpm::arithmetic::Arithmetic;
 use tpm::Tpm;
 use tpm::crypto::rsa::ModularPower;
 use tpm::platform::{Keys, Platform, PlatformFault, Storage, Vendor};
 use tpm::provision::{StandardTemplate, VOLATILE_SIZE_MAX};
 
 use crate::blob;
-use crate::keys::{Arithmetic, ReadyKeys};
+use crate::keys::ReadyKeys;
 use crate::options::Options;
 use crate::storage::{self, Records};
 

@@ -6,21 +6,20 @@
 //! socket don't expect to be told to come again.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crypto_pool::arithmetic::{Backend, public_power, secret_power};
 use crypto_pool::pool::Pool;
-use crypto_pool::primaries::DerivationName;
 use crypto_pool::search::{KeyKind, RsaPrimes, SearchFault};
 use crypto_pool::shelf::Marks;
 use crypto_pool::workshop::Workshop;
 use crypto_pool::{NoRandomness, Random as PoolRandom};
+use svsm::vtpm::arithmetic::backend;
+use svsm::vtpm::primes;
+use tpm::crypto::Random;
 use tpm::crypto::drbg::{CtrDrbg, SEED_SIZE};
-use tpm::crypto::hash::HashAlgorithm;
-use tpm::crypto::rsa::ModularPower;
-use tpm::crypto::{CryptoError, Random};
 use tpm::platform::{KeyFault, Keys, PrimeSource};
+use zeroize::Zeroizing;
 
 use crate::host::read_entropy;
 
@@ -35,36 +34,6 @@ const JOBS: usize = 2;
 /// Derivations that are kept.
 const DERIVATIONS: usize = 16;
 
-fn backend() -> Backend {
-    static BACKEND: OnceLock<Backend> = OnceLock::new();
-    *BACKEND.get_or_init(Backend::detect)
-}
-
-/// The arithmetic of RSA.
-pub(crate) struct Arithmetic;
-
-impl ModularPower for Arithmetic {
-    fn secret(
-        &self,
-        base: &[u64],
-        exponent: &[u64],
-        modulus: &[u64],
-        result: &mut [u64],
-    ) -> Result<(), CryptoError> {
-        secret_power(backend(), base, exponent, modulus, result).map_err(|_| CryptoError::Size)
-    }
-
-    fn public(
-        &self,
-        base: &[u64],
-        exponent: u32,
-        modulus: &[u64],
-        result: &mut [u64],
-    ) -> Result<(), CryptoError> {
-        public_power(backend(), base, exponent, modulus, result).map_err(|_| CryptoError::Size)
-    }
-}
-
 /// A generator as the search wants one.
 #[derive(Debug)]
 struct Draws {
@@ -75,8 +44,8 @@ struct Draws {
 
 impl Draws {
     fn fresh() -> std::io::Result<Self> {
-        let mut seed = [0; SEED_SIZE];
-        read_entropy(&mut seed)?;
+        let mut seed = Zeroizing::new([0; SEED_SIZE]);
+        read_entropy(&mut *seed)?;
         Ok(Self { generator: CtrDrbg::from_seed(&seed), is_reseeded: true })
     }
 }
@@ -84,9 +53,9 @@ impl Draws {
 impl PoolRandom for Draws {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
         if self.is_reseeded && self.generator.wants_reseed() {
-            let mut seed = [0; SEED_SIZE];
-            read_entropy(&mut seed).map_err(|_| NoRandomness)?;
-            self.generator.reseed(&[&seed]).map_err(|_| NoRandomness)?;
+            let mut seed = Zeroizing::new([0; SEED_SIZE]);
+            read_entropy(&mut *seed).map_err(|_| NoRandomness)?;
+            self.generator.reseed(&[&*seed]).map_err(|_| NoRandomness)?;
         }
         self.generator.fill(bytes).map_err(|_| NoRandomness)
     }
@@ -173,7 +142,7 @@ impl ReadyKeys {
                 }
             }
             PrimeSource::Derived(generator) => {
-                let name = name(generator, kind)?;
+                let name = primes::name(generator, kind)?;
                 let draws = || Draws { generator: generator.clone(), is_reseeded: false };
                 if self.is_planning {
                     shared.enter(|workshop| workshop.derive_ahead(name, kind, draws()));
@@ -183,14 +152,6 @@ impl ReadyKeys {
             }
         }
     }
-}
-
-/// The name of a derivation: all that determines its result.
-fn name(generator: &CtrDrbg, kind: KeyKind) -> Result<DerivationName, KeyFault> {
-    let state = generator.fingerprint();
-    let kind = [&kind.bits.to_be_bytes()[..], &kind.exponent.to_be_bytes()].concat();
-    let name = HashAlgorithm::Sha256.digest(&[state.as_bytes(), &kind]);
-    name.as_bytes().try_into().map_err(|_| KeyFault::Fault)
 }
 
 impl Shared {
@@ -235,7 +196,7 @@ impl Shared {
     ) -> Result<RsaPrimes, KeyFault> {
         self.enter(|workshop| {
             loop {
-                if let Some(primes) = ask(workshop).map_err(fault)? {
+                if let Some(primes) = ask(workshop).map_err(primes::fault)? {
                     return Ok(primes);
                 }
             }
@@ -256,25 +217,14 @@ impl Keys for ReadyKeys {
         p: &mut [u8],
         q: &mut [u8],
     ) -> Result<(), KeyFault> {
-        let kind = KeyKind { bits: key_bits, exponent };
-        if p.len() != kind.prime_size() || q.len() != kind.prime_size() {
-            return Err(KeyFault::Unsupported);
-        }
-        let primes = self.find(kind, source)?;
-        p.copy_from_slice(primes.p());
-        q.copy_from_slice(primes.q());
+        let kind = primes::kind(key_bits, exponent, p, q)?;
+        let found = self.find(kind, source)?;
+        primes::hand_over(&found, p, q);
         Ok(())
     }
 
     fn is_sound(&mut self) -> bool {
         !self.shared.pool.is_closed()
-    }
-}
-
-const fn fault(fault: SearchFault) -> KeyFault {
-    match fault {
-        SearchFault::Unsupported => KeyFault::Unsupported,
-        SearchFault::Randomness | SearchFault::Arithmetic => KeyFault::Fault,
     }
 }
 

@@ -2,6 +2,7 @@
 //! Attestation as an unmodified Linux asks for it, through configfs-tsm (Linux,
 //! Documentation/ABI/testing/configfs-tsm-report), on a host that limits requests at first.
 
+use attest::manifest::Manifest;
 use launcher::{Machine, Options};
 
 /// How many requests the host refuses to pass on at first: more than one call waits for.
@@ -83,12 +84,19 @@ fn services_are_attested(guest: &mut Guest) {
     assert_eq!(manifest.len(), TABLE_BYTES + KEY_BYTES);
     assert_eq!(usize::from(manifest[16]) | usize::from(manifest[17]) << 8, manifest.len());
     assert!(certificates.len() > 1000, "{} bytes of certificates", certificates.len());
+    assert_eq!(endorsement_keys(&manifest, 0), 1);
+}
+
+/// How many keys our own verifier finds in a manifest of this version.
+fn endorsement_keys(manifest: &[u8], version: u32) -> usize {
+    Manifest::parse(manifest, version).expect("a manifest").endorsement_keys.len()
 }
 
 fn the_vtpm_is_attested(guest: &mut Guest) {
     guest.set("service_guid", "c476f1eb-0123-45a5-9641-b4e7dde5bfe3");
     let [report, key, _] = guest.attested();
     assert_eq!((report[VMPL_OFFSET], key.len()), (0, KEY_BYTES));
+    assert_eq!(endorsement_keys(&key, 0), 1);
     // The key that the guest's own tools get: behind the size of a TPM2B_PUBLIC.
     guest.0.check("tpm2_createek -Q -G rsa -c /tmp/ek.ctx -u /tmp/ek.pub").expect("a key");
     let public = guest.0.check("xxd -p /tmp/ek.pub | tr -d '\\n'").expect("the key");
@@ -98,6 +106,7 @@ fn the_vtpm_is_attested(guest: &mut Guest) {
     let [report, manifest, _] = guest.attested();
     assert_eq!(report[VMPL_OFFSET], 0);
     assert!(manifest.starts_with(b"MCDMvTPM\x01\0\0\0"), "{manifest:02x?}");
+    assert_eq!(endorsement_keys(&manifest, 1), 3);
     assert!(manifest.windows(KEY_BYTES).any(|window| window == key), "the same key");
 
     guest.set("service_manifest_version", "2");
