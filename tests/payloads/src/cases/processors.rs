@@ -22,6 +22,8 @@ static ROUNDS: AtomicU64 = AtomicU64::new(0);
 static INCARNATION: AtomicU64 = AtomicU64::new(0);
 /// What the other processor is allowed to do.
 static PERMISSION: AtomicU64 = AtomicU64::new(0);
+/// 1 while the other processor may be between its look at the permission and the end of its write.
+static WRITING: AtomicU64 = AtomicU64::new(0);
 /// Most turns of a waiting loop: far more than any machine needs.
 const PATIENCE: u64 = 2_000_000_000;
 
@@ -135,10 +137,12 @@ pub(super) fn on_two_processors() {
 extern "C" fn write_while_allowed() -> ! {
     arrive();
     loop {
+        WRITING.store(1, SeqCst);
         if PERMISSION.load(SeqCst) == 1 {
             check_eq!(try_write(TEST_PAGE, 1), Ok(()));
             ROUNDS.fetch_add(1, SeqCst);
         }
+        WRITING.store(0, SeqCst);
         core::hint::spin_loop();
     }
 }
@@ -181,11 +185,8 @@ pub(super) fn permissions_reach() {
         let before = ROUNDS.load(SeqCst);
         wait_for("a write", || ROUNDS.load(SeqCst) > before + 1);
         PERMISSION.store(0, SeqCst);
-        let settled = ROUNDS.load(SeqCst) + 1;
-        for _ in 0..1000 {
-            core::hint::spin_loop();
-        }
-        check!(ROUNDS.load(SeqCst) <= settled);
+        // Who is found outside of the section from now on sees the new value when it enters.
+        wait_for("the last write", || WRITING.load(SeqCst) == 0);
         check_eq!(rmpadjust(TEST_PAGE, false, VMPL2, READ, false), 0);
         check_eq!(rmpadjust(OTHER_PAGE, false, VMPL2, round % 2, false), 0);
         check_eq!(rmpadjust(TEST_PAGE, false, VMPL2, READ | WRITE, false), 0);
