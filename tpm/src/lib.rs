@@ -21,6 +21,8 @@
 //! | [`platform`] | what the engine needs from its machine |
 #![no_std]
 #![forbid(unsafe_code)]
+// Whatever a guest can send passes through this crate, so the parsers' lints hold in all of it.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 #[cfg(test)]
 extern crate std;

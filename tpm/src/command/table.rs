@@ -252,10 +252,12 @@ pub fn find(code: CommandCode) -> Option<&'static Command> {
 }
 
 const _: () = {
-    let mut place = 1;
-    while place < CODES.len() {
-        assert!(CODES[place - 1].0 < CODES[place].0, "the table must be sorted by command code");
-        place += 1;
+    let mut rest: &[CommandCode] = CODES;
+    while let [first, behind @ ..] = rest {
+        if let [second, ..] = behind {
+            assert!(first.0 < second.0, "the table must be sorted by command code");
+        }
+        rest = behind;
     }
 };
 

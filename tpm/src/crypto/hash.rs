@@ -294,7 +294,7 @@ impl Hasher {
             middle.zeroize();
             written.map_or(0, |()| middle.len())
         });
-        2 + length
+        length.saturating_add(2)
     }
 
     /// Restores what [`save`](Self::save) wrote.

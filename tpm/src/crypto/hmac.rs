@@ -85,7 +85,7 @@ impl Hmac {
             let place = saved.get_mut(length..).and_then(|rest| rest.get_mut(..half_length));
             if let (Some(place), Some(half)) = (place, half.get(..half_length)) {
                 place.copy_from_slice(half);
-                length += half_length;
+                length = length.saturating_add(half_length);
             }
         }
         half.zeroize();

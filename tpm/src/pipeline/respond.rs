@@ -38,7 +38,7 @@ pub(super) struct Outcome<'a> {
 pub(super) const fn parameters_start(tag: StructureTag, has_handle: bool) -> usize {
     let handle = if has_handle { 4 } else { 0 };
     let size = if matches!(tag, StructureTag::Sessions) { 4 } else { 0 };
-    HEADER_SIZE + handle + size
+    HEADER_SIZE.saturating_add(handle).saturating_add(size)
 }
 
 /// A response that says only what is wrong: its octets.

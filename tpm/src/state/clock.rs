@@ -102,7 +102,8 @@ impl Clock {
         self.uptime_ms = self.uptime_ms.max(uptime_ms);
         let passed = i64::try_from(passed_ms).unwrap_or(i64::MAX);
         let rate = MILLION.saturating_add(i64::from(self.rate_ppm));
-        let scaled = i128::from(passed).saturating_mul(i128::from(rate)) / i128::from(MILLION);
+        let millionths = i128::from(passed).saturating_mul(i128::from(rate));
+        let scaled = millionths.checked_div(i128::from(MILLION)).unwrap_or_default();
         let scaled_ms = u64::try_from(scaled).unwrap_or(passed_ms);
         self.time_ms = self.time_ms.saturating_add(scaled_ms);
         self.clock_ms = self.clock_ms.saturating_add(scaled_ms);

@@ -89,6 +89,7 @@ pub(super) fn x_modulo_order<C: CurveArithmetic>(point: &Projective<C>) -> Scala
 }
 
 /// The big-endian number `bytes`, of any length, as an element of the prime field `F`.
+#[expect(clippy::arithmetic_side_effects, reason = "elements of a prime field do not overflow")]
 pub(super) fn reduce<F: PrimeField>(bytes: &[u8]) -> F {
     let base = F::from(256);
     bytes.iter().fold(F::ZERO, |sum, byte| sum * base + F::from(u64::from(*byte)))

@@ -169,7 +169,11 @@ const SM2: CurveParameters = CurveParameters {
 };
 
 /// The bytes of a hexadecimal constant, at compile time.
-#[expect(clippy::indexing_slicing, reason = "evaluated at compile time only")]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "evaluated at compile time only"
+)]
 const fn unhex<const DIGITS: usize, const SIZE: usize>(digits: &[u8; DIGITS]) -> [u8; SIZE] {
     assert!(DIGITS == 2 * SIZE);
     let mut bytes = [0; SIZE];
@@ -181,6 +185,7 @@ const fn unhex<const DIGITS: usize, const SIZE: usize>(digits: &[u8; DIGITS]) ->
     bytes
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "evaluated at compile time only")]
 const fn digit(character: u8) -> u8 {
     match character {
         b'0'..=b'9' => character - b'0',

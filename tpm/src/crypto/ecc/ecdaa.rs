@@ -82,6 +82,7 @@ pub fn ecdaa_sign(
     })
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "elements of a prime field do not overflow")]
 fn sign<C: CurveArithmetic>(
     curve: EccCurve,
     (private, commitment): (&EccParameter, &EccParameter),

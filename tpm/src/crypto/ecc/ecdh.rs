@@ -12,6 +12,7 @@ use crate::crypto::CryptoError;
 /// # Errors
 /// [`CryptoError::Point`] if `base` is not on the curve, [`CryptoError::Value`] if `factor` is
 /// not in [1, n-1], [`CryptoError::NoResult`] if the product is at infinity.
+#[expect(clippy::arithmetic_side_effects, reason = "points of a group do not overflow")]
 pub fn multiply(
     curve: EccCurve,
     factor: &EccParameter,

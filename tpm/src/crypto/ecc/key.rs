@@ -93,6 +93,7 @@ fn wide(bytes: &[u8]) -> Uint<WIDE_LIMBS> {
 }
 
 /// A uniformly random scalar in [1, n-1], by the rule above.
+#[expect(clippy::arithmetic_side_effects, reason = "elements of a prime field do not overflow")]
 pub(super) fn random_scalar<C: CurveArithmetic>(
     curve: EccCurve,
     random: &mut dyn Random,

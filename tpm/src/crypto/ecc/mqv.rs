@@ -39,6 +39,7 @@ pub struct OtherKeys<'a> {
 /// # Errors
 /// [`CryptoError::Point`], [`CryptoError::Value`] for keys that are none;
 /// [`CryptoError::NoResult`] if the shared point is at infinity.
+#[expect(clippy::arithmetic_side_effects, reason = "scalars and points do not overflow")]
 pub fn ecmqv(
     curve: EccCurve,
     own: &OwnKeys<'_>,
@@ -57,6 +58,7 @@ pub fn ecmqv(
 ///
 /// # Errors
 /// As [`ecmqv`].
+#[expect(clippy::arithmetic_side_effects, reason = "scalars and points do not overflow")]
 pub fn sm2_exchange(
     curve: EccCurve,
     own: &OwnKeys<'_>,
@@ -119,6 +121,7 @@ fn shortened<C: CurveArithmetic>(x: &EccParameter, kept_bits: u16) -> Scalar<C> 
     reduce(&bytes)
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "points of a group do not overflow")]
 fn shared_point<C: CurveArithmetic>(
     curve: EccCurve,
     factor: &Scalar<C>,

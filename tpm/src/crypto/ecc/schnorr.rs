@@ -29,6 +29,7 @@ pub fn schnorr_sign(
     with_curve!(curve, C => sign::<C>(curve, private, algorithm, digest, random))
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "elements of a prime field do not overflow")]
 fn sign<C: CurveArithmetic>(
     curve: EccCurve,
     private: &EccParameter,
@@ -77,6 +78,7 @@ pub fn schnorr_verify(
     with_curve!(curve, C => verify::<C>(curve, public, algorithm, digest, signature))
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "elements of a prime field do not overflow")]
 fn verify<C: CurveArithmetic>(
     curve: EccCurve,
     public: &EccPoint,

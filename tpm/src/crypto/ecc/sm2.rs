@@ -29,6 +29,7 @@ pub fn sm2_sign(
     with_curve!(curve, C => sign::<C>(curve, private, digest, random))
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "elements of a prime field do not overflow")]
 fn sign<C: CurveArithmetic>(
     curve: EccCurve,
     private: &EccParameter,
@@ -67,6 +68,7 @@ pub fn sm2_verify(
     with_curve!(curve, C => verify::<C>(public, digest, signature))
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "elements of a prime field do not overflow")]
 fn verify<C: CurveArithmetic>(
     public: &EccPoint,
     digest: &[u8],

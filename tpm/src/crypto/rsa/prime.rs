@@ -104,7 +104,7 @@ fn search<const N: usize>(
     for _ in 0..PRIME_DRAWS_MAX {
         draws.fill(prime)?;
         let mut candidate = from_bytes::<N>(prime)?;
-        candidate |= Uint::ONE | Uint::ONE.shl_vartime(Uint::<N>::BITS - 1);
+        candidate |= Uint::ONE | Uint::ONE.shl_vartime(Uint::<N>::BITS.saturating_sub(1));
         let accepted = is_large_enough(&candidate)
             && !has_small_factor(&candidate)
             && is_compatible(&candidate, exponent)
@@ -159,7 +159,11 @@ const SMALL_PRIME_PRODUCTS: [(u64, &[u16]); 9] = [
 ];
 
 /// The primes with their product; a product that does not fit fails to compile.
-#[expect(clippy::indexing_slicing, reason = "evaluated at compile time only")]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "evaluated at compile time only"
+)]
 const fn group(primes: &'static [u16]) -> (u64, &'static [u16]) {
     let mut product = 1u64;
     let mut i = 0;

@@ -37,13 +37,14 @@ pub fn rsaes_encrypt(
     let padding = bytes.get_mut(2..padding_end).ok_or(CryptoError::Size)?;
     random.fill(padding)?;
     for byte in padding {
-        let mut draws = 0;
-        while *byte == 0 {
-            random.fill(core::slice::from_mut(byte))?;
-            draws += 1;
-            if draws == DRAWS_MAX {
-                return Err(CryptoError::Random);
+        for _ in 0..DRAWS_MAX {
+            if *byte != 0 {
+                break;
             }
+            random.fill(core::slice::from_mut(byte))?;
+        }
+        if *byte == 0 {
+            return Err(CryptoError::Random);
         }
     }
     let places = bytes.iter_mut().rev();
