@@ -8,6 +8,7 @@ use crate::crypto::kdf::kdfa;
 use crate::pipeline::Context;
 use crate::state::State;
 use crate::state::ticket::CONTEXT_HASH;
+use crate::structure::algorithm::AlgorithmId;
 use crate::structure::attest::{ATTEST_SIZE_MAX, Attest, Attested};
 use crate::structure::digest::{Data, Name};
 use crate::structure::handle::Handle;
@@ -59,6 +60,11 @@ impl Signer {
         self.key.is_some()
     }
 
+    /// Whether the signature does not tell whose it is.
+    fn is_anonymous(self) -> bool {
+        self.key.is_some_and(|(_, scheme)| scheme.algorithm() == AlgorithmId::ECDAA)
+    }
+
     /// Writes the attestation and its signature. A commitment of ECDAA is used up; beside that
     /// nothing changes, and nothing that can fail comes after it.
     pub fn attest(
@@ -68,6 +74,9 @@ impl Signer {
         attested: Attested,
         response: &mut Writer<'_>,
     ) -> Result<()> {
+        // With an anonymous signature the caller's data is hashed beside the attestation.
+        let (extra_data, beside) =
+            if self.is_anonymous() { (Data::EMPTY, extra_data) } else { (extra_data, Data::EMPTY) };
         let attest = self.describe(context, extra_data, attested)?;
         let mut buffer = [0; ATTEST_SIZE_MAX];
         let mut writer = Writer::new(&mut buffer);
@@ -76,7 +85,10 @@ impl Signer {
         let Some((handle, scheme)) = self.key else {
             return response.value(&None::<Signature>);
         };
-        let digest = scheme.hash().digest(&[writer.written()]);
+        let mut digest = scheme.hash().digest(&[writer.written()]);
+        if !beside.is_empty() {
+            digest = scheme.hash().digest(&[&beside, &digest]);
+        }
         response.value(&sign(context, handle, scheme, &digest)?)
     }
 
@@ -93,6 +105,8 @@ impl Signer {
         };
         let mut attest = Attest {
             qualified_signer: match signer {
+                // The Name would tell the key that the signature does not.
+                Some(_) if self.is_anonymous() => Name::EMPTY,
                 Some(object) => object.qualified_name.clone(),
                 None => Name::new(&Handle::NULL.0.to_be_bytes())?,
             },

@@ -33,7 +33,10 @@ mod tests {
     use crate::command::signing::test_key::{
         DECRYPT, RESTRICTED, SIGN, ecc, ecc_below, verify_body,
     };
+    use crate::crypto::ecc::{EccCurve, EccParameter, EccPoint, EccSignature, opened_commitment};
     use crate::crypto::hash::HashAlgorithm;
+    use crate::protect::key::ecc_public;
+    use crate::structure::handle::Handle;
     use crate::structure::response_code::ResponseCode;
     use crate::testing::{ENDORSEMENT, Machine, NULL, parameters};
     use std::vec::Vec;
@@ -80,6 +83,33 @@ mod tests {
         let digest = HashAlgorithm::Sha256.digest(&[&machine.read_pcr(4)]);
         assert_eq!(quoted[84..], [&[0, 32][..], &digest].concat());
         assert!(machine.command(0x177, &verify_body(key, quoted, signature)).is_ok());
+    }
+
+    #[test]
+    fn an_anonymous_signature_comes_without_the_keys_name_and_the_callers_data() {
+        let mut machine = Machine::started();
+        let key = ecc(&mut machine, SIGN, &[0x1a, 0x0b, 0]);
+        let nothing = [&[0, 4, 0, 0, 0, 0][..], &[0; 4]].concat();
+        let made = machine.authorised(0x18b, &[key], &nothing).unwrap();
+        let count = u16::from_be_bytes(*made.last_chunk().unwrap());
+        let response = machine.authorised(0x158, &[key], &body(&[0x1a, 0x0b, count])).unwrap();
+        assert_eq!(response[2..10], [0xff, 0x54, 0x43, 0x47, 0x80, 0x18, 0, 0]);
+        assert_eq!(response[10..12], [0, 0], "the nonce is under the signature only");
+
+        let curve = EccCurve::NistP256;
+        let size = 2 + usize::from(response[1]);
+        let (attest, signature) = (&response[2..size], &response[size..]);
+        // Algorithm, hash, r and s; of the commitment, two empty points and one that isn't.
+        let number = |octets: &[u8]| EccParameter::new(curve, octets).unwrap();
+        let signature =
+            EccSignature { r: number(&signature[6..38]), s: number(&signature[40..72]) };
+        let committed = EccPoint { x: number(&made[16..48]), y: number(&made[50..82]) };
+        let public = &machine.tpm.state().object(Handle(key)).unwrap().public;
+        let (_, public) = ecc_public(public).unwrap();
+        let hash = HashAlgorithm::Sha256;
+        let digest = hash.digest(&[b"nonce", &hash.digest(&[attest])]);
+        let opened = opened_commitment(curve, &public, &signature, hash, &digest);
+        assert_eq!(opened, Ok(committed));
     }
 
     #[test]

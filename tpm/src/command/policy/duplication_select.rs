@@ -19,8 +19,8 @@ pub fn execute(
     if session.policy.binding != PolicyBinding::None {
         return Err(ResponseCode::CPHASH);
     }
-    let duplicate = CommandCode::DUPLICATE;
-    if session.policy.command_code.is_some_and(|before| before != duplicate) {
+    // Also when that is TPM2_Duplicate: this command says so itself.
+    if session.policy.command_code.is_some() {
         return Err(ResponseCode::COMMAND_CODE);
     }
     let hash = session.hash;
@@ -29,7 +29,7 @@ pub fn execute(
     let parts: [&[u8]; 3] = [included, &new_parent, &[u8::from(includes_object)]];
     session.policy.extend(hash, CommandCode::POLICY_DUPLICATION_SELECT, &parts);
     session.policy.bind(PolicyBinding::NameHash(names))?;
-    session.policy.command_code = Some(duplicate);
+    session.policy.command_code = Some(CommandCode::DUPLICATE);
     session.policy.includes_object = includes_object;
     Ok(())
 }
@@ -46,11 +46,13 @@ mod tests {
     fn goes_with_no_other_tie_or_command() {
         let mut machine = Machine::started();
         let session = machine.start_session(SessionKind::Policy);
-        step(&mut machine, 0x16c, session, &0x15e_u32.to_be_bytes()).unwrap();
         let select = [0, 1, b'o', 0, 1, b'p', 1];
-        let refused = step(&mut machine, 0x188, session, &select);
-        assert_eq!(refused, Err(ResponseCode::COMMAND_CODE));
-        step(&mut machine, 0x180, session, &[]).unwrap();
+        for code in [0x15e_u32, 0x14b] {
+            step(&mut machine, 0x16c, session, &code.to_be_bytes()).unwrap();
+            let refused = step(&mut machine, 0x188, session, &select);
+            assert_eq!(refused, Err(ResponseCode::COMMAND_CODE));
+            step(&mut machine, 0x180, session, &[]).unwrap();
+        }
         step(&mut machine, 0x188, session, &select).unwrap();
         let code = 0x188_u32.to_be_bytes();
         let expected = HashAlgorithm::Sha256.digest(&[&[0; 32], &code, b"op", &[1]]);

@@ -109,7 +109,10 @@ fn salt(
     if encrypted.is_empty() {
         return Err(ResponseCode::VALUE.in_parameter(2));
     }
-    decrypt_secret(context, tpm_key, b"SECRET", encrypted).map_err(|code| code.in_parameter(2))
+    decrypt_secret(context, tpm_key, b"SECRET", encrypted).map_err(|code| match code {
+        ResponseCode::ECC_POINT => ResponseCode::VALUE.in_parameter(2),
+        other => other.in_parameter(2),
+    })
 }
 
 /// An entity that a session can be bound to has an authorisation value that the TPM knows.

@@ -100,9 +100,36 @@ fn sign<C: CurveArithmetic>(
     Ok(EccSignature { r: k, s: export_scalar::<C>(curve, &s)? })
 }
 
+/// The commitment that a signature opens, by the verifier's equation: rG = sG - T·Q.
+#[cfg(test)]
+pub(crate) fn opened_commitment(
+    curve: EccCurve,
+    public: &super::EccPoint,
+    signature: &EccSignature,
+    algorithm: HashAlgorithm,
+    digest: &[u8],
+) -> Result<super::EccPoint, CryptoError> {
+    with_curve!(curve, C => opened::<C>(curve, public, signature, algorithm, digest))
+}
+
+#[cfg(test)]
+fn opened<C: CurveArithmetic>(
+    curve: EccCurve,
+    public: &super::EccPoint,
+    signature: &EccSignature,
+    algorithm: HashAlgorithm,
+    digest: &[u8],
+) -> Result<super::EccPoint, CryptoError> {
+    use super::arithmetic::{Projective, export_point, point};
+    use elliptic_curve::group::Group as _;
+
+    let t: Scalar<C> = reduce(&algorithm.digest(&[signature.r.as_bytes(), digest]));
+    let (s, q) = (scalar::<C>(&signature.s)?, point::<C>(public)?);
+    export_point::<C>(curve, &(Projective::<C>::mul_by_generator(&s) - q * t))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::arithmetic::{Projective, export_point, point};
     use super::*;
     use crate::crypto::drbg::CtrDrbg;
     use crate::crypto::ecc::{generate, multiply, public_point};
@@ -123,7 +150,6 @@ mod tests {
         }
     }
 
-    /// The verifier's equation: sG - T·Q is the commitment rG.
     #[test]
     fn a_signature_opens_its_commitment() {
         fn holds<C: CurveArithmetic>(curve: EccCurve, random: &mut dyn Random) {
@@ -132,12 +158,8 @@ mod tests {
             let hash = HashAlgorithm::Sha512;
             let digest = [0x11; 32];
             let signature = ecdaa_sign(curve, &pair.private, &r, hash, &digest, random).unwrap();
-            let t: Scalar<C> = reduce(&hash.digest(&[signature.r.as_bytes(), &digest]));
-            let s = scalar::<C>(&signature.s).unwrap();
-            let q = point::<C>(&pair.public).unwrap();
-            let opened = Projective::<C>::mul_by_generator(&s) - q * t;
-            let opened = export_point::<C>(curve, &opened).unwrap();
-            assert_eq!(opened, public_point(curve, &r).unwrap());
+            let opened = opened::<C>(curve, &pair.public, &signature, hash, &digest);
+            assert_eq!(opened.unwrap(), public_point(curve, &r).unwrap());
         }
         let mut drbg = CtrDrbg::from_seed(&[7; 48]);
         for curve in EccCurve::ALL {

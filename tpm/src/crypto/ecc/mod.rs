@@ -20,6 +20,8 @@ mod schnorr;
 mod sm2;
 
 pub use curve::{CurveParameters, EccCurve};
+#[cfg(test)]
+pub(crate) use ecdaa::opened_commitment;
 pub use ecdaa::{commit_scalar, ecdaa_sign, hash_to_x_coordinate};
 pub use ecdh::multiply;
 pub use ecdsa::{ecdsa_sign, ecdsa_verify};
