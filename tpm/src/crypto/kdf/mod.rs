@@ -26,3 +26,29 @@ fn clear_unused_bits(output: &mut [u8], bits: u32) {
 fn octets(bits: u32) -> usize {
     usize::try_from(bits.div_ceil(8)).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod testing {
+    extern crate std;
+
+    use crate::crypto::CryptoError;
+    use crate::crypto::hash::HashAlgorithm;
+    use crate::crypto::vectors::records;
+
+    /// KDFa or KDFe: hash, key, usage, two contexts, bits, output.
+    type Derive =
+        fn(HashAlgorithm, &[u8], &[u8], &[u8], &[u8], u32, &mut [u8]) -> Result<(), CryptoError>;
+
+    /// Each record of a vector file, which calls the inputs by these names; the second is text.
+    pub(super) fn check_vectors(file: &str, names: [&str; 4], derive: Derive) {
+        let [key, usage, first, second] = names;
+        for record in records(file) {
+            let bits = u32::try_from(record.number("bits")).unwrap();
+            let mut output = std::vec![0; super::octets(bits)];
+            let usage = record.text(usage).as_bytes();
+            let [key, first, second] = [key, first, second].map(|name| record.bytes(name));
+            derive(record.hash(), &key, usage, &first, &second, bits, &mut output).unwrap();
+            assert_eq!(output, record.bytes("output"));
+        }
+    }
+}
