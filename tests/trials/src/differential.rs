@@ -85,8 +85,18 @@ impl<A: Transport, B: Transport> Pair<A, B> {
     fn taint(&mut self, step: StepId, command: &Command) -> bool {
         let is_persistent =
             |handle: &Handle| matches!(handle, Handle::Fixed(0x8100_0000..=0x81ff_ffff));
-        let is_tainted = command.references().any(|used| self.tainted.contains(&used))
-            || command.handles.iter().any(is_persistent);
+        let is_known = |used: StepId| self.tainted.contains(&used);
+        let handles_are =
+            command.handle_references().any(is_known) || command.handles.iter().any(is_persistent);
+        let is_tainted = match command.code {
+            // Nonces differ always, and are never shown.
+            CommandCode::START_AUTH_SESSION => false,
+            // Signature and nonce say nothing but that they are right.
+            CommandCode::POLICY_SIGNED
+            | CommandCode::POLICY_SECRET
+            | CommandCode::VERIFY_SIGNATURE => handles_are,
+            _ => handles_are || command.shows_nonce() || command.body_references().any(is_known),
+        };
         let makes_keys = matches!(
             command.code,
             CommandCode::CREATE_PRIMARY
@@ -96,6 +106,10 @@ impl<A: Transport, B: Transport> Pair<A, B> {
                 | CommandCode::MAKE_CREDENTIAL
                 | CommandCode::RSA_ENCRYPT
                 | CommandCode::ECDH_KEY_GEN
+                | CommandCode::EC_EPHEMERAL
+                | CommandCode::COMMIT
+                | CommandCode::DUPLICATE
+                | CommandCode::REWRAP
                 | CommandCode::SIGN
         );
         if is_tainted || makes_keys {

@@ -131,7 +131,7 @@ pub fn agree(field: Field, is_tainted: bool, ours: &[u8], theirs: &[u8]) -> bool
         Field::Word(_) | Field::Sized | Field::Rest => ours == theirs || (is_tainted && same_size),
         Field::RandomSized | Field::Count(_) => same_size,
         Field::Opaque => (ours.len() > 2) == (theirs.len() > 2),
-        Field::Public => publics_agree(ours, theirs),
+        Field::Public => publics_agree(ours, theirs, is_tainted),
         Field::Ticket => same_size && ours.get(..6) == theirs.get(..6),
         Field::Signature => same_size && ours.get(..4) == theirs.get(..4),
         Field::Attest => attested(ours) == attested(theirs) && (is_tainted || same_size),
@@ -141,7 +141,7 @@ pub fn agree(field: Field, is_tainted: bool, ours: &[u8], theirs: &[u8]) -> bool
     }
 }
 
-fn publics_agree(ours: &[u8], theirs: &[u8]) -> bool {
+fn publics_agree(ours: &[u8], theirs: &[u8], is_tainted: bool) -> bool {
     let parse = |octets: &[u8]| {
         let mut fields = Fields(octets);
         Public::unmarshal(&mut Reader::new(fields.sized()?)).ok()
@@ -150,7 +150,7 @@ fn publics_agree(ours: &[u8], theirs: &[u8]) -> bool {
         (Some(ours), Some(theirs)) => {
             ours.attributes == theirs.attributes
                 && ours.name_algorithm == theirs.name_algorithm
-                && ours.auth_policy == theirs.auth_policy
+                && (is_tainted || ours.auth_policy == theirs.auth_policy)
                 && ours.parameters == theirs.parameters
         }
         _ => ours == theirs,

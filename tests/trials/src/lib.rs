@@ -9,6 +9,7 @@
 //! | [`generator`] | steps that make sense, mostly |
 //! | [`step`] | a step in words that hold for every TPM |
 //! | [`side`] | a TPM and its caller's memory: makes octets of a step |
+//! | [`salt`] | a session's salt, as only its TPM can read it |
 //! | [`machine`] | the engine in a machine that is the same each time |
 //! | [`swtpm`] | libtpms |
 //! | [`layout`] | what two TPMs must agree on |
@@ -25,6 +26,7 @@ pub mod layout;
 pub mod machine;
 pub mod minimise;
 pub mod octets;
+pub mod salt;
 pub mod session;
 pub mod side;
 pub mod step;

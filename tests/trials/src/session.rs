@@ -7,6 +7,8 @@ use tpm::crypto::hmac::Hmac;
 use tpm::crypto::kdf::{kdfa, xor_obfuscate};
 use tpm::crypto::symmetric::{BlockCipher, SymmetricAlgorithm, SymmetricMode};
 
+use crate::step::SessionStart;
+
 /// Bits of TPMA_SESSION.
 pub const CONTINUE: u8 = 0x01;
 /// The first parameter of the command is encrypted.
@@ -23,8 +25,8 @@ pub enum Encryption {
     None,
     /// With the mask of a KDF.
     Xor,
-    /// With AES-128 in CFB mode.
-    AesCfb,
+    /// With AES in CFB mode and a key of so many octets.
+    AesCfb(usize),
 }
 
 /// A session.
@@ -42,23 +44,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that was just started; `bind_auth` is the value of the entity that it is bound to.
-    pub fn started(
-        hash: HashAlgorithm,
-        encryption: Encryption,
-        bind_auth: Option<&[u8]>,
-        nonce_tpm: &[u8],
-        nonce_caller: &[u8],
-    ) -> Self {
+    /// A session that was just started, with this salt, if any.
+    pub fn started(start: &SessionStart, salt: &[u8], nonce_tpm: &[u8]) -> Self {
+        let SessionStart { hash, encryption, bind_auth, salt_key, nonce_caller } = start;
         let mut key = Vec::new();
-        if let Some(auth) = bind_auth {
+        if bind_auth.is_some() || salt_key.is_some() {
+            let secret = [bind_auth.as_deref().unwrap_or_default(), salt].concat();
             key.resize(hash.digest_size(), 0);
             let bits = u32::try_from(key.len() * 8).expect("a digest is short");
-            kdfa(hash, auth, b"ATH", nonce_tpm, nonce_caller, bits, &mut key)
+            kdfa(*hash, &secret, b"ATH", nonce_tpm, nonce_caller, bits, &mut key)
                 .expect("a digest's size");
         }
-        let (nonce_tpm, nonce_caller) = (nonce_tpm.to_vec(), nonce_caller.to_vec());
-        Self { hash, nonce_tpm, nonce_caller, encryption, key }
+        let (nonce_tpm, nonce_caller) = (nonce_tpm.to_vec(), nonce_caller.clone());
+        Self { hash: *hash, nonce_tpm, nonce_caller, encryption: *encryption, key }
     }
 
     /// A nonce for the next command.
@@ -93,10 +91,12 @@ impl Session {
             Encryption::Xor => {
                 xor_obfuscate(self.hash, &key, newer, older, data).expect("a TPM2B is short");
             }
-            Encryption::AesCfb => {
-                let mut derived = [0; 32];
-                kdfa(self.hash, &key, b"CFB", newer, older, 256, &mut derived).expect("32 octets");
-                let (key, iv) = derived.split_at(16);
+            Encryption::AesCfb(key_size) => {
+                let mut derived = vec![0; key_size + 16];
+                let bits = u32::try_from(derived.len() * 8).expect("a key is short");
+                kdfa(self.hash, &key, b"CFB", newer, older, bits, &mut derived)
+                    .expect("so many octets");
+                let (key, iv) = derived.split_at(key_size);
                 let mut iv = *iv.first_chunk().expect("16 octets");
                 let cipher = BlockCipher::new(SymmetricAlgorithm::Aes, key).expect("a key");
                 if is_encryption {

@@ -9,6 +9,7 @@ use tpm::structure::command_code::CommandCode;
 
 use crate::layout;
 use crate::octets::{Fields, Octets};
+use crate::salt::Salt;
 use crate::session::{DECRYPT, ENCRYPT, Session, command_hash, response_hash};
 use crate::step::{Action, Command, Damage, Handle, Piece, Proof, Step, StepId};
 use crate::transport::Transport;
@@ -58,6 +59,8 @@ pub struct Side<T> {
     pub transport: T,
     brought: BTreeMap<StepId, Brought>,
     sessions: BTreeMap<StepId, Session>,
+    /// The salt of the session that is being started.
+    salt: Salt,
 }
 
 /// The octets of a command, and what is needed to understand the response.
@@ -69,7 +72,7 @@ struct Made {
 impl<T: Transport> Side<T> {
     /// A caller that knows nothing yet.
     pub const fn new(transport: T) -> Self {
-        Self { transport, brought: BTreeMap::new(), sessions: BTreeMap::new() }
+        Self { transport, brought: BTreeMap::new(), sessions: BTreeMap::new(), salt: Salt::NONE }
     }
 
     /// Does a step.
@@ -114,14 +117,7 @@ impl<T: Transport> Side<T> {
     fn note_start(&mut self, step: StepId, command: &Command, parameters: &[u8]) {
         let Some(start) = &command.starts else { return };
         let Some(nonce_tpm) = Fields(parameters).sized() else { return };
-        let bind_auth = start.bind_auth.as_deref();
-        let session = Session::started(
-            start.hash,
-            start.encryption,
-            bind_auth,
-            nonce_tpm,
-            &start.nonce_caller,
-        );
+        let session = Session::started(start, &self.salt.secret, nonce_tpm);
         self.sessions.insert(step, session);
     }
 
@@ -150,6 +146,15 @@ impl<T: Transport> Side<T> {
                     let nonce = self.sessions.get(step).map_or(&[][..], |known| &known.nonce_tpm);
                     octets.sized(nonce)
                 }
+                Piece::Salt => octets.sized(&self.salt.encrypted),
+                Piece::Content(piece) => {
+                    let sized = self.body(std::slice::from_ref(&**piece));
+                    octets.bytes(sized.get(2..).unwrap_or_default())
+                }
+                Piece::Sized(pieces) => octets.sized(&self.body(pieces)),
+                Piece::Digest(hash, pieces) => {
+                    octets.bytes(hash.digest(&[&self.body(pieces)]).as_bytes())
+                }
             };
         }
         octets.0
@@ -161,6 +166,8 @@ impl<T: Transport> Side<T> {
                 session.renew_nonce();
             }
         }
+        let salt_key = command.starts.as_ref().and_then(|start| start.salt_key);
+        self.salt = salt_key.map_or(Salt::NONE, |key| self.new_salt(key));
         let mut body = self.body(&command.body);
         for used in command.sessions.iter().filter(|used| used.attributes & DECRYPT != 0) {
             if let Some(session) = self.session(used.session) {
@@ -230,11 +237,20 @@ impl<T: Transport> Side<T> {
             0x80 | 0x81 => CommandCode::READ_PUBLIC,
             _ => return handle.to_be_bytes().to_vec(),
         };
+        self.public_and_name(code, handle).1
+    }
+
+    fn public_and_name(&mut self, code: CommandCode, handle: u32) -> (Vec<u8>, Vec<u8>) {
         let command = frame(TAG_NO_SESSIONS, code.0, &handle.to_be_bytes());
         let response = self.transport.execute(0, &command);
         let mut fields = Fields(response.get(HEADER_SIZE..).unwrap_or_default());
-        fields.sized();
-        fields.sized().unwrap_or_default().to_vec()
+        let mut next = || fields.sized().unwrap_or_default().to_vec();
+        (next(), next())
+    }
+
+    fn new_salt(&mut self, key: Handle) -> Salt {
+        let (public, _) = self.public_and_name(CommandCode::READ_PUBLIC, self.handle(key));
+        Salt::for_key(&public)
     }
 
     fn understand(&mut self, command: &Command, made: &Made, response: &[u8]) -> Option<Outcome> {

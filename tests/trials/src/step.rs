@@ -39,6 +39,15 @@ pub enum Handle {
     Of(StepId),
 }
 
+impl Handle {
+    const fn reference(&self) -> Option<StepId> {
+        match self {
+            Self::Of(step) => Some(*step),
+            Self::Fixed(_) => None,
+        }
+    }
+}
+
 /// A part of a command's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
@@ -51,6 +60,38 @@ pub enum Piece {
     Handle(Handle),
     /// The newest nonce of a session, as a TPM2B.
     Nonce(StepId),
+    /// The salt of the session that the command starts, encrypted, as a TPM2B.
+    Salt,
+    /// What a TPM2B holds, without its size.
+    Content(Box<Piece>),
+    /// These, as a TPM2B.
+    Sized(Vec<Piece>),
+    /// The digest of these, without a size.
+    Digest(HashAlgorithm, Vec<Piece>),
+}
+
+impl Piece {
+    fn shows_nonce(&self) -> bool {
+        match self {
+            Self::Nonce(_) => true,
+            Self::Content(piece) => piece.shows_nonce(),
+            Self::Sized(pieces) | Self::Digest(_, pieces) => pieces.iter().any(Self::shows_nonce),
+            Self::Octets(_) | Self::Field(..) | Self::Handle(_) | Self::Salt => false,
+        }
+    }
+
+    /// The steps whose responses it uses.
+    fn references(&self) -> Vec<StepId> {
+        match self {
+            Self::Octets(_) | Self::Salt => Vec::new(),
+            Self::Field(step, _) | Self::Nonce(step) => vec![*step],
+            Self::Handle(handle) => handle.reference().into_iter().collect(),
+            Self::Content(piece) => piece.references(),
+            Self::Sized(pieces) | Self::Digest(_, pieces) => {
+                pieces.iter().flat_map(Self::references).collect()
+            }
+        }
+    }
 }
 
 /// A session with a command.
@@ -130,6 +171,8 @@ pub struct SessionStart {
     pub encryption: Encryption,
     /// The authorisation value of the entity that it is bound to.
     pub bind_auth: Option<Vec<u8>>,
+    /// The key that its salt is encrypted for.
+    pub salt_key: Option<Handle>,
     /// The caller's nonce.
     pub nonce_caller: Vec<u8>,
 }
@@ -168,20 +211,19 @@ impl Command {
         self
     }
 
-    /// The steps whose responses it uses.
-    pub fn references(&self) -> impl Iterator<Item = StepId> {
-        let of = |handle: &Handle| match handle {
-            Handle::Of(step) => Some(*step),
-            Handle::Fixed(_) => None,
-        };
-        let handles = self.handles.iter().filter_map(of);
-        let sessions = self.sessions.iter().filter_map(move |used| of(&used.session));
-        let body = self.body.iter().filter_map(move |piece| match piece {
-            Piece::Field(step, _) | Piece::Nonce(step) => Some(*step),
-            Piece::Handle(handle) => of(handle),
-            Piece::Octets(_) => None,
-        });
-        handles.chain(sessions).chain(body)
+    /// The steps whose responses are in its handles.
+    pub fn handle_references(&self) -> impl Iterator<Item = StepId> {
+        self.handles.iter().filter_map(Handle::reference)
+    }
+
+    /// Whether a nonce of the TPM's is in its parameters.
+    pub fn shows_nonce(&self) -> bool {
+        self.body.iter().any(Piece::shows_nonce)
+    }
+
+    /// The steps whose responses are in its parameters.
+    pub fn body_references(&self) -> impl Iterator<Item = StepId> {
+        self.body.iter().flat_map(Piece::references)
     }
 }
 
@@ -201,6 +243,10 @@ impl fmt::Display for Piece {
             Self::Field(step, field) => write!(formatter, "field#{step}.{field}"),
             Self::Handle(handle) => write!(formatter, "{handle}"),
             Self::Nonce(step) => write!(formatter, "nonce#{step}"),
+            Self::Salt => write!(formatter, "salt"),
+            Self::Content(piece) => write!(formatter, "{piece}[2..]"),
+            Self::Sized(pieces) => write!(formatter, "sized({})", list(pieces)),
+            Self::Digest(hash, pieces) => write!(formatter, "{hash:?}({})", list(pieces)),
         }
     }
 }
@@ -220,10 +266,8 @@ impl fmt::Display for Step {
         write!(formatter, "#{} ", self.id)?;
         let Action::Command(command) = &self.action else { return write!(formatter, "power") };
         write!(formatter, "{}", command.code.name())?;
-        let list = |all: &mut dyn Iterator<Item = String>| all.collect::<Vec<_>>().join(" ");
-        write!(formatter, " [{}]", list(&mut command.handles.iter().map(Handle::to_string)))?;
-        write!(formatter, " ({})", list(&mut command.sessions.iter().map(SessionUse::to_string)))?;
-        write!(formatter, " {}", list(&mut command.body.iter().map(Piece::to_string)))?;
+        let Command { handles, sessions, body, .. } = command;
+        write!(formatter, " [{}] ({}) {}", list(handles), list(sessions), list(body))?;
         if command.locality != 0 {
             write!(formatter, " locality {}", command.locality)?;
         }
@@ -232,6 +276,10 @@ impl fmt::Display for Step {
             None => Ok(()),
         }
     }
+}
+
+fn list<T: fmt::Display>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Octets as hexadecimal digits.

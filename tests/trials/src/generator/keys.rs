@@ -16,7 +16,7 @@ const HIERARCHIES: [u32; 5] = [0x4000_0001, 0x4000_0007, 0x4000_000b, 0x4000_000
 
 impl Generator<'_> {
     pub(super) fn about_keys(&mut self) {
-        match self.choices.below(22) {
+        match self.choices.below(26) {
             0..=2 => self.sign(),
             3 => self.verify_signature(),
             4 | 5 => self.mac(),
@@ -28,12 +28,13 @@ impl Generator<'_> {
             16..=18 => self.attest(),
             19 => self.unseal(),
             20 => self.certify_creation(),
+            21..=24 => self.commit_and_sign(),
             _ => self.curve_parameters(),
         }
     }
 
     /// A key of this class, mostly; some object, sometimes.
-    fn key(&mut self, class: Class) -> Option<Object> {
+    pub(super) fn key(&mut self, class: Class) -> Option<Object> {
         let of_class = self.world.of_class(class);
         if self.choices.once_in(16) || of_class.is_empty() {
             self.any_object()
@@ -137,38 +138,6 @@ impl Generator<'_> {
             .handle(key.handle)
             .piece(Piece::Field(step, 0))
             .octets(Octets::new().bytes(&scheme.0).sized(label));
-        self.plan_authorised(command, Effect::None);
-    }
-
-    fn agree(&mut self) {
-        let Some(key) = self.key(Class::Agreement) else { return };
-        match self.choices.below(4) {
-            0 | 1 => {
-                let command = Command::new(CommandCode::ECDH_KEY_GEN).handle(key.handle);
-                let step = self.plan_authorised(command, Effect::None);
-                let command = Command::new(CommandCode::ECDH_Z_GEN)
-                    .handle(key.handle)
-                    .piece(Piece::Field(step, 1));
-                self.plan_authorised(command, Effect::None);
-            }
-            2 => {
-                // No point of the curve.
-                let point = Octets::new().sized(&[1; 32]).sized(&[2; 32]).0;
-                let command = Command::new(CommandCode::ECDH_Z_GEN).handle(key.handle);
-                let command = command.octets(Octets::new().sized(&point));
-                self.plan_authorised(command, Effect::None);
-            }
-            _ => {
-                let curve = *self.choices.one_of(&[3, 4, 5, 0, 0x99]);
-                let command = Command::new(CommandCode::EC_EPHEMERAL);
-                self.plan_authorised(command.octets(Octets::new().u16(curve)), Effect::None);
-            }
-        }
-    }
-
-    fn curve_parameters(&mut self) {
-        let curve = *self.choices.one_of(&[3, 4, 5, 0, 0x99]);
-        let command = Command::new(CommandCode::ECC_PARAMETERS).octets(Octets::new().u16(curve));
         self.plan_authorised(command, Effect::None);
     }
 

@@ -3,26 +3,29 @@
 //! value, some broken. What it makes depends on its choices and on the outcomes that it is told.
 
 mod admin;
+mod approvals;
 mod broken;
+mod duplication;
 mod keys;
 mod nv;
 mod objects;
 mod pcr;
 mod policies;
+mod sessions;
 mod template;
+mod two_phase;
 pub mod world;
 
 use std::collections::VecDeque;
 
 use tpm::command::{Role, find};
-use tpm::crypto::hash::HashAlgorithm;
 use tpm::structure::command_code::CommandCode;
 
 use crate::choices::Choices;
 use crate::octets::Octets;
-use crate::session::{AUDIT, CONTINUE, DECRYPT, ENCRYPT, Encryption};
+use crate::session::{AUDIT, CONTINUE, DECRYPT, ENCRYPT};
 use crate::side::Outcome;
-use crate::step::{Action, Command, Handle, Proof, SessionStart, SessionUse, Step, StepId};
+use crate::step::{Action, Command, Handle, Proof, SessionUse, Step, StepId};
 use world::{Effect, KnownSession, OBJECTS_MAX, Policy, SESSIONS_MAX, World};
 
 const PASSWORD: Handle = Handle::Fixed(0x4000_0009);
@@ -254,7 +257,7 @@ impl<'a> Generator<'a> {
 
     /// A session more, for audit or encryption.
     fn add_sessions(&mut self, command: &mut Command) {
-        if !self.choices.once_in(12) {
+        if !self.choices.once_in(8) {
             return;
         }
         let Some(session) = self.some_session(HMAC_SESSION) else { return };
@@ -274,36 +277,6 @@ impl<'a> Generator<'a> {
             proof: Proof::Hmac(Vec::new()),
             entity_auth: Vec::new(),
         });
-    }
-
-    /// Plans a new session.
-    fn plan_session(&mut self, kind: u8, hash: HashAlgorithm) -> StepId {
-        let encryption =
-            *self.choices.one_of(&[Encryption::None, Encryption::Xor, Encryption::AesCfb]);
-        let bound = match self.choices.below(4) {
-            0 => Some(OWNER),
-            1 => self.world.objects.first().map(|object| object.handle),
-            _ => None,
-        };
-        let size = *self.choices.one_of(&[16, 20, 32]);
-        let nonce_caller = self.choices.octets(size);
-        let symmetric: &[u16] = match encryption {
-            Encryption::None => &[0x10],
-            Encryption::Xor => &[0x0a, hash.id()],
-            Encryption::AesCfb => &[6, 128, 0x43],
-        };
-        let octets = Octets::new().sized(&nonce_caller).sized(&[]).u8(kind);
-        let octets = octets.words(symmetric).u16(hash.id());
-        let mut command = Command::new(CommandCode::START_AUTH_SESSION)
-            .handle(NULL)
-            .handle(bound.unwrap_or(NULL))
-            .octets(octets);
-        let bind_auth = bound.map(|bound| self.world.auth(bound));
-        command.starts = Some(SessionStart { hash, encryption, bind_auth, nonce_caller });
-        let encrypts = encryption != Encryption::None;
-        self.plan_with(command, |step| {
-            Effect::Started(KnownSession { step, kind, hash, encrypts, bound })
-        })
     }
 }
 

@@ -91,7 +91,7 @@ impl Generator<'_> {
                 let by = *self.choices.one_of(&[OWNER, PLATFORM]);
                 Command::new(CommandCode::NV_GLOBAL_WRITE_LOCK).handle(by)
             }
-            _ => return self.policy_authorize_nv(),
+            _ => with(CommandCode::NV_READ).octets(Octets::new().u16(index.size).u16(0)),
         };
         self.plan_authorised(command, Effect::None);
     }
@@ -110,7 +110,7 @@ impl Generator<'_> {
         let size = match kind {
             1 | 2 | 8 | 9 if !self.choices.once_in(16) => 8,
             4 if !self.choices.once_in(16) => 32,
-            _ => *self.choices.one_of(&[32, 8, 0, 1, 100, 2048, 2049]),
+            _ => *self.choices.one_of(&[32, 8, 0, 1, 34, 100, 2048, 2049]),
         };
         let policy = template::policy(&mut self.choices);
         let hash = match policy {

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Objects: made, loaded, moved, deleted (Part 3, 12, 13, 24, 28).
 
+use std::sync::OnceLock;
+
+use tpm::crypto::drbg::CtrDrbg;
+use tpm::crypto::rsa::{Portable, RsaPrivateKey};
+use tpm::platform::{Keys, PrimeSearch, PrimeSource};
 use tpm::structure::command_code::CommandCode;
 
 use super::template::{self, Template, attribute};
 use super::world::{Class, Creation, Effect, Object, Policy, SESSIONS_MAX, Saved};
 use super::{Generator, NULL, OWNER, PLATFORM};
 use crate::octets::Octets;
-use crate::step::{Command, Handle, Piece};
+use crate::step::{Command, Handle, Piece, StepId};
 
 const PERSISTENT: [u32; 4] = [0x8100_0001, 0x8100_0002, 0x8180_0001, 0x8101_0001];
 
 impl Generator<'_> {
     pub(super) fn about_objects(&mut self) {
-        match self.choices.below(24) {
+        match self.choices.below(25) {
             0..=4 => self.create_primary(),
             5..=8 => self.create(),
             9..=11 => self.load(),
@@ -24,7 +29,7 @@ impl Generator<'_> {
             18 => self.object_change_auth(),
             19 | 20 => self.save_or_load_context(),
             21 => self.make_credential(),
-            22 => self.duplicate(),
+            22 | 23 => self.about_duplication(),
             _ => self.import(),
         }
     }
@@ -34,7 +39,7 @@ impl Generator<'_> {
             Class::Storage,
             Class::Storage,
             Class::SignEcc,
-            Class::SignEcc,
+            Class::SignDaa,
             Class::Mac,
             Class::Cipher,
             Class::Sealed,
@@ -105,7 +110,7 @@ impl Generator<'_> {
         let base = if self.choices.once_in(12) { base | attribute::FIXED_TPM } else { base };
         let hash = tpm::crypto::hash::HashAlgorithm::Sha256;
         let seed = [0x33; 32];
-        let (class, public, sensitive) = match self.choices.below(4) {
+        let (class, public, sensitive) = match self.choices.below(6) {
             0 => {
                 let key = *b"sixteen octets!!";
                 let unique = hash.digest(&[&seed, &key]);
@@ -131,13 +136,24 @@ impl Generator<'_> {
                 let public = Octets::new().words(&[0x23, 0x0b]).u32(base | attribute::SIGN);
                 let public = public.sized(&[]).words(&[0x10, 0x10, 3, 0x10]);
                 let public = public.sized(&P256_BASE[0]).sized(&P256_BASE[1]);
-                let mut one = [0; 32];
-                one[31] = 1;
-                (
-                    Class::SignEcc,
-                    public,
-                    Octets::new().u16(0x23).sized(&auth).sized(&[]).sized(&one),
-                )
+                let sensitive = Octets::new().u16(0x23).sized(&auth).sized(&[]).sized(&one());
+                (Class::SignEcc, public, sensitive)
+            }
+            3 => {
+                let (modulus, prime) = rsa_key();
+                let own = base | attribute::SIGN | attribute::DECRYPT;
+                let public = Octets::new().words(&[1, 0x0b]).u32(own);
+                let public = public.sized(&[]).words(&[0x10, 0x10, 2048, 0, 0]);
+                let sensitive = Octets::new().u16(1).sized(&auth).sized(&[]).sized(prime);
+                (Class::Rsa, public.sized(modulus), sensitive)
+            }
+            4 => {
+                // For agreement: the same key.
+                let public = Octets::new().words(&[0x23, 0x0b]).u32(base | attribute::DECRYPT);
+                let public = public.sized(&[]).words(&[0x10, 0x10, 3, 0x10]);
+                let public = public.sized(&P256_BASE[0]).sized(&P256_BASE[1]);
+                let sensitive = Octets::new().u16(0x23).sized(&auth).sized(&[]).sized(&one());
+                (Class::Agreement, public, sensitive)
             }
             _ => {
                 let public = Octets::new().words(&[1, 0x0b]).u32(base | attribute::SIGN);
@@ -250,65 +266,44 @@ impl Generator<'_> {
         self.plan_authorised(command, Effect::None);
     }
 
-    fn duplicate(&mut self) {
-        let Some(object) = self.any_object() else { return };
-        let parents = self.world.of_class(Class::Storage);
-        let parent = self.choices.any_of(&parents).map_or(NULL, |parent| parent.handle);
-        let parent = *self.choices.one_of(&[parent, NULL]);
-        let octets = match self.choices.below(4) {
-            0 => Octets::new().sized(&[1; 16]).words(&[6, 128, 0x43]),
-            1 => Octets::new().sized(&[]).words(&[6, 128, 0x43]),
-            _ => Octets::new().sized(&[]).u16(0x10),
-        };
-        let command = Command::new(CommandCode::DUPLICATE)
-            .handle(object.handle)
-            .handle(parent)
-            .octets(octets);
-        self.plan_authorised(command, Effect::None);
-    }
-
-    /// TPM2_Import of an object that was made outside.
-    fn import(&mut self) {
-        let parents = self.world.of_class(Class::Storage);
-        let Some(parent) = self.choices.any_of(&parents).cloned() else { return };
-        let (seed, key) = ([0x44; 32], b"data from outside");
-        let hash = tpm::crypto::hash::HashAlgorithm::Sha256;
-        let unique = hash.digest(&[&seed, key]);
-        let attributes = attribute::USER_WITH_AUTH;
-        let attributes =
-            if self.choices.once_in(6) { attributes | attribute::FIXED_PARENT } else { attributes };
-        let public = Octets::new().words(&[8, 0x0b]).u32(attributes).sized(&[]).u16(0x10);
-        let public = public.sized(&unique).0;
-        let sensitive = Octets::new().u16(8).sized(&[]).sized(&seed).sized(key).0;
-        let private = Octets::new().sized(&sensitive).0;
-        let octets = Octets::new().sized(&[]).sized(&public).sized(&private).sized(&[]).u16(0x10);
-        let command = Command::new(CommandCode::IMPORT).handle(parent.handle).octets(octets);
-        let step = self.plan_authorised(command, Effect::None);
-        let command = Command::new(CommandCode::LOAD)
-            .handle(parent.handle)
-            .piece(Piece::Field(step, 0))
-            .octets(Octets::new().sized(&public));
-        let object = Object {
-            handle: NULL,
-            class: Class::Sealed,
-            auth: Vec::new(),
-            policy: Policy::None,
-            is_tainted: false,
-            name: None,
-        };
-        self.plan_authorised_loading(command, object, 0);
-    }
-
     /// Plans a command that loads this object; `field` of its response is the Name.
-    fn plan_authorised_loading(&mut self, command: Command, object: Object, field: usize) {
+    pub(super) fn plan_authorised_loading(
+        &mut self,
+        command: Command,
+        object: Object,
+        field: usize,
+    ) -> StepId {
         let step = self.plan_authorised(command, Effect::None);
         let (handle, name) = (Handle::Of(step), Some((step, field)));
         self.attach(step, Effect::Loaded(Object { handle, name, ..object }));
+        step
     }
 }
 
+/// The private key whose public key is the base point.
+fn one() -> [u8; 32] {
+    let mut one = [0; 32];
+    one[31] = 1;
+    one
+}
+
+/// An RSA key of 2048 bits that is the same each time: the modulus and a prime.
+fn rsa_key() -> (&'static [u8], &'static [u8]) {
+    static KEY: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
+    let (modulus, prime) = KEY.get_or_init(|| {
+        let (mut p, mut q) = ([0; 128], [0; 128]);
+        let mut random = CtrDrbg::from_seed(&[9; 48]);
+        let mut search = PrimeSearch::new(&Portable, CtrDrbg::from_seed(&[3; 48]));
+        let source = PrimeSource::Fresh(&mut random);
+        search.rsa_primes(2048, 65537, source, &mut p, &mut q).expect("primes are found");
+        let key = RsaPrivateKey::from_primes(&p, &q, 65537).expect("primes of a key");
+        (key.public().modulus().to_vec(), p.to_vec())
+    });
+    (modulus, prime)
+}
+
 /// The base point of P-256 (FIPS 186-4, D.1.2.3).
-const P256_BASE: [[u8; 32]; 2] = [
+pub(super) const P256_BASE: [[u8; 32]; 2] = [
     [
         0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40,
         0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sessions, and the commands of policies (Part 3, 11 and 23).
+//! The commands of policies (Part 3, 23) but those that need somebody's approval.
 
 use tpm::crypto::hash::HashAlgorithm;
 use tpm::structure::command_code::CommandCode;
 
-use super::world::{Class, Effect, KnownSession, Policy, SESSIONS_MAX};
-use super::{Generator, HMAC_SESSION, NULL, OWNER, POLICY_SESSION, TRIAL_SESSION, password};
+use super::sessions::Asked;
+use super::world::{Class, Effect, Policy, SESSIONS_MAX};
+use super::{Generator, HMAC_SESSION, OWNER, POLICY_SESSION, TRIAL_SESSION};
 use crate::octets::Octets;
-use crate::session::{CONTINUE, Encryption};
-use crate::step::{Command, Handle, Piece, Proof, SessionStart, SessionUse};
+use crate::step::{Command, Handle, Piece, SessionUse};
 
 impl Generator<'_> {
     /// Plans the policy session that a command needs, and its use.
@@ -18,71 +18,39 @@ impl Generator<'_> {
         policy: Policy,
         auth: Vec<u8>,
     ) -> SessionUse {
-        let nonce_caller = self.choices.octets(16);
-        let hash = HashAlgorithm::Sha256;
-        let octets = Octets::new().sized(&nonce_caller).sized(&[]).u8(POLICY_SESSION);
-        let mut start = Command::new(CommandCode::START_AUTH_SESSION)
-            .handle(NULL)
-            .handle(NULL)
-            .octets(octets.u16(0x10).u16(hash.id()));
-        let encryption = Encryption::None;
-        start.starts = Some(SessionStart { hash, encryption, bind_auth: None, nonce_caller });
-        let session = self.plan_with(start, |step| {
-            let (encrypts, bound) = (false, None);
-            Effect::Started(KnownSession { step, kind: POLICY_SESSION, hash, encrypts, bound })
-        });
-        let handle = Handle::Of(session);
-        let mut proof = Proof::Plain(Vec::new());
+        let session = self.plan_session(POLICY_SESSION, HashAlgorithm::Sha256);
+        let handle = Handle::Of(session.step);
         let with_session = |code| Command::new(code).handle(handle);
+        let mut asked = Asked::Nothing;
         match policy {
             Policy::AuthValue if self.choices.once_in(2) => {
                 self.plan(with_session(CommandCode::POLICY_PASSWORD), Effect::None);
-                proof = Proof::Plain(auth.clone());
+                asked = Asked::Password;
             }
             Policy::AuthValue => {
                 self.plan(with_session(CommandCode::POLICY_AUTH_VALUE), Effect::None);
-                proof = Proof::Hmac(auth.clone());
+                asked = Asked::Value;
             }
-            Policy::CommandCode(code) => {
-                let octets = Octets::new().u32(code);
-                let command = with_session(CommandCode::POLICY_COMMAND_CODE).octets(octets);
-                self.plan(command, Effect::None);
-            }
+            Policy::CommandCode(code) => self.plan_command_code(handle, code),
             Policy::OwnerSecret => {
                 let command = Command::new(CommandCode::POLICY_SECRET).handle(OWNER).handle(handle);
                 let octets = Octets::new().sized(&[]).sized(&[]).sized(&[]).u32(0);
                 self.plan_authorised(command.octets(octets), Effect::None);
             }
-            Policy::None => {
-                let octets = Octets::new().u32(command.code.0);
-                let command = with_session(CommandCode::POLICY_COMMAND_CODE).octets(octets);
-                self.plan(command, Effect::None);
-            }
+            Policy::None => self.plan_command_code(handle, command.code.0),
         }
-        let attributes = if self.choices.once_in(3) { CONTINUE } else { 0 };
-        SessionUse { session: handle, attributes, proof, entity_auth: auth }
+        self.policy_use(&session, command.code, asked, auth)
+    }
+
+    pub(super) fn plan_command_code(&mut self, session: Handle, code: u32) {
+        let command = Command::new(CommandCode::POLICY_COMMAND_CODE).handle(session);
+        self.plan(command.octets(Octets::new().u32(code)), Effect::None);
     }
 
     pub(super) fn about_policies(&mut self) {
-        const HASHES: [HashAlgorithm; 4] = [
-            HashAlgorithm::Sha256,
-            HashAlgorithm::Sha256,
-            HashAlgorithm::Sha1,
-            HashAlgorithm::Sha384,
-        ];
-        let is_full = self.world.sessions.len() >= SESSIONS_MAX;
-        match self.choices.below(10) {
-            0 | 1 if is_full => {
-                let place = self.choices.below(self.world.sessions.len());
-                let session = Handle::Of(self.world.sessions[place].step);
-                self.plan_flush(session);
-            }
-            0 | 1 => {
-                let kinds = [HMAC_SESSION, HMAC_SESSION, POLICY_SESSION, TRIAL_SESSION];
-                let kind = *self.choices.one_of(&kinds);
-                let hash = *self.choices.one_of(&HASHES);
-                self.plan_session(kind, hash);
-            }
+        match self.choices.below(12) {
+            0..=2 => self.about_sessions(),
+            3 | 4 => self.about_approvals(),
             _ => self.policy_command(),
         }
     }
@@ -125,7 +93,7 @@ impl Generator<'_> {
             10..=12 => self.policy_hash(handle, digest_size),
             13 => self.policy_or(handle, digest_size),
             14 | 15 => self.policy_pcr(handle, session.hash),
-            16 | 17 => self.policy_secret(handle),
+            16 | 17 => self.policy_duplication_select(handle),
             18 => self.policy_nv(handle),
             19 => self.policy_counter_timer(handle),
             20 => self.policy_ticket(handle),
@@ -133,7 +101,7 @@ impl Generator<'_> {
         }
     }
 
-    fn some_digest(&mut self, usual: usize) -> Vec<u8> {
+    pub(super) fn some_digest(&mut self, usual: usize) -> Vec<u8> {
         let size = *self.choices.one_of(&[usual, usual, usual, 0, 20, 32, 33]);
         vec![0x5a; size]
     }
@@ -151,16 +119,36 @@ impl Generator<'_> {
 
     fn policy_or(&mut self, session: Handle, digest_size: usize) {
         let count = *self.choices.one_of(&[0, 1, 2, 2, 3, 8, 9]);
-        let mut octets = Octets::new().u32(count);
+        let known = self.choices.once_in(3).then(|| {
+            let command = Command::new(CommandCode::POLICY_GET_DIGEST).handle(session);
+            Piece::Field(self.plan(command, Effect::None), 0)
+        });
+        let mut command = Command::new(CommandCode::POLICY_OR).handle(session);
+        command = command.octets(Octets::new().u32(count));
         for _ in 0..count {
             let digest = if self.choices.once_in(10) {
                 self.some_digest(digest_size)
             } else {
                 vec![0; digest_size]
             };
-            octets = octets.sized(&digest);
+            command = match &known {
+                Some(known) if self.choices.once_in(2) => command.piece(known.clone()),
+                _ => command.octets(Octets::new().sized(&digest)),
+            };
         }
-        let command = Command::new(CommandCode::POLICY_OR).handle(session).octets(octets);
+        self.plan(command, Effect::None);
+    }
+
+    fn policy_duplication_select(&mut self, session: Handle) {
+        let named = [self.any_object(), self.any_object()];
+        let [object, parent] = named.map(|object| {
+            let name = object.and_then(|object| object.name);
+            let unknown = Piece::Octets(Octets::new().sized(&[0x5a; 34]).0);
+            name.map_or(unknown, |(step, field)| Piece::Field(step, field))
+        });
+        let includes = *self.choices.one_of(&[0, 1, 1, 2]);
+        let command = Command::new(CommandCode::POLICY_DUPLICATION_SELECT).handle(session);
+        let command = command.piece(object).piece(parent).octets(Octets::new().u8(includes));
         self.plan(command, Effect::None);
     }
 
@@ -171,24 +159,6 @@ impl Generator<'_> {
         let octets = Octets::new().sized(&digest).bytes(&selection);
         let command = Command::new(CommandCode::POLICY_PCR).handle(session).octets(octets);
         self.plan(command, Effect::None);
-    }
-
-    fn policy_secret(&mut self, session: Handle) {
-        let object = self.world.objects.first().map_or(OWNER, |object| object.handle);
-        let index = self.world.indices.first().map_or(NULL, |index| Handle::Fixed(index.handle));
-        let platform = Handle::Fixed(0x4000_000c);
-        let entity = *self.choices.one_of(&[OWNER, NULL, object, index, platform]);
-        let reference = self.some_auth();
-        let cp_hash = if self.choices.once_in(6) { self.some_digest(32) } else { Vec::new() };
-        let expiration = *self.choices.one_of(&[0, 0, 0, 1000, 0xffff_ff00]);
-        let mut command = Command::new(CommandCode::POLICY_SECRET).handle(entity).handle(session);
-        if let (Handle::Of(step), true) = (session, self.choices.once_in(2)) {
-            command = command.piece(Piece::Nonce(step));
-        } else {
-            command = command.octets(Octets::new().sized(&[]));
-        }
-        let octets = Octets::new().sized(&cp_hash).sized(&reference).u32(expiration);
-        self.plan_authorised(command.octets(octets), Effect::None);
     }
 
     fn policy_nv(&mut self, session: Handle) {
@@ -236,18 +206,5 @@ impl Generator<'_> {
         };
         let command = Command::new(CommandCode::POLICY_SIGNED).handle(key.handle);
         self.plan(command.handle(session).octets(octets), Effect::None);
-    }
-
-    /// TPM2_PolicyAuthorizeNV of an index that holds a policy, or doesn't.
-    pub(super) fn policy_authorize_nv(&mut self) {
-        let Some(session) = self.some_session(POLICY_SESSION) else { return };
-        let Some(index) = self.choices.any_of(&self.world.indices).cloned() else { return };
-        let handle = Handle::Fixed(index.handle);
-        let mut command = Command::new(CommandCode::POLICY_AUTHORIZE_NV)
-            .handle(OWNER)
-            .handle(handle)
-            .handle(Handle::Of(session.step));
-        command.sessions.push(password(self.world.auth(OWNER)));
-        self.plan(command, Effect::None);
     }
 }

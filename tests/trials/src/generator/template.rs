@@ -98,6 +98,14 @@ pub(super) fn of_class(choices: &mut Choices<'_>, class: Class, is_child: bool) 
             };
             (0x23, SIGN | DATA_ORIGIN | more, [scheme, vec![curve, NULL]].concat())
         }
+        Class::SignDaa => {
+            let curve = *choices.one_of(&[3, 3, 4]);
+            (0x23, SIGN | DATA_ORIGIN, vec![NULL, 0x1a, SHA256, 0, curve, NULL])
+        }
+        Class::Agreement if choices.once_in(3) => {
+            let scheme = *choices.one_of(&[0x19, 0x1d]);
+            (0x23, DECRYPT | DATA_ORIGIN, vec![NULL, scheme, SHA256, 3, NULL])
+        }
         Class::Agreement => (0x23, DECRYPT | DATA_ORIGIN, vec![NULL, NULL, 3, NULL]),
         Class::Rsa => {
             let scheme = match choices.below(4) {

@@ -18,6 +18,8 @@ pub enum Class {
     Storage,
     /// Sign with ECDSA.
     SignEcc,
+    /// Sign with ECDAA.
+    SignDaa,
     /// Sign or decrypt with RSA.
     Rsa,
     /// Agree on secrets over a curve.
@@ -92,6 +94,8 @@ pub struct KnownSession {
     pub encrypts: bool,
     /// The entity that it is bound to: its value is not part of the HMAC's key for that entity.
     pub bound: Option<Handle>,
+    /// Whether it has a key: it is bound, or salted.
+    pub has_key: bool,
 }
 
 /// An NV index.
