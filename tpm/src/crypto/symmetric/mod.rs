@@ -247,8 +247,9 @@ mod tests {
     #[test]
     fn vectors() {
         let nist = records(include_str!("../vectors/nist_symmetric.txt"));
+        let counter = records(include_str!("../vectors/sp800_38a_ctr.txt"));
         let own = records(include_str!("../vectors/symmetric.txt"));
-        for record in nist.into_iter().chain(own) {
+        for record in nist.into_iter().chain(counter).chain(own) {
             let id = |name| u16::from_str_radix(record.text(name), 16).unwrap();
             let algorithm = SymmetricAlgorithm::from_id(id("algorithm")).unwrap();
             let mode = SymmetricMode::from_id(id("mode")).unwrap();
