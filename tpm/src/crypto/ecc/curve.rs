@@ -89,6 +89,7 @@ macro_rules! hex {
         &BYTES
     }};
 }
+pub(super) use hex;
 
 const P256: CurveParameters = CurveParameters {
     p: hex!(b"ffffffff00000001000000000000000000000000ffffffffffffffffffffffff"),
@@ -174,7 +175,9 @@ const SM2: CurveParameters = CurveParameters {
     clippy::arithmetic_side_effects,
     reason = "evaluated at compile time only"
 )]
-const fn unhex<const DIGITS: usize, const SIZE: usize>(digits: &[u8; DIGITS]) -> [u8; SIZE] {
+pub(super) const fn unhex<const DIGITS: usize, const SIZE: usize>(
+    digits: &[u8; DIGITS],
+) -> [u8; SIZE] {
     assert!(DIGITS == 2 * SIZE);
     let mut bytes = [0; SIZE];
     let mut i = 0;

@@ -11,6 +11,7 @@ use super::EccCurve;
 use super::arithmetic::{
     Projective, Scalar, export_scalar, point, scalar, truncated_digest, with_curve, x_modulo_order,
 };
+use super::comb::multiply_generator;
 use super::key::random_scalar;
 use super::parameter::{EccParameter, EccPoint, EccSignature};
 use crate::crypto::{CryptoError, Random};
@@ -42,7 +43,7 @@ fn sign<C: CurveArithmetic>(
     let message = truncated_digest::<C>(curve, digest);
     for _ in 0..NONCES_MAX {
         let nonce = random_scalar::<C>(curve, random)?;
-        let r = x_modulo_order::<C>(&Projective::<C>::mul_by_generator(&nonce));
+        let r = x_modulo_order::<C>(&multiply_generator::<C>(curve, &nonce));
         let inverse = Option::<Scalar<C>>::from(Invert::invert(&*nonce));
         let inverse = Zeroizing::new(inverse.ok_or(CryptoError::Fault)?);
         let s = *inverse * (message + r * *private);

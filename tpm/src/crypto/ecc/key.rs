@@ -12,12 +12,10 @@
 use crypto_bigint::{NonZero, Uint};
 use elliptic_curve::CurveArithmetic;
 use elliptic_curve::ff::{Field, PrimeField};
-use elliptic_curve::group::Group;
 use zeroize::Zeroizing;
 
-use super::arithmetic::{
-    Projective, Scalar, export_point, export_scalar, point, scalar, with_curve,
-};
+use super::arithmetic::{Scalar, export_point, export_scalar, point, scalar, with_curve};
+use super::comb::multiply_generator;
 use super::parameter::{EccParameter, EccPoint};
 use super::{EccCurve, PARAMETER_SIZE_MAX};
 use crate::crypto::{CryptoError, Random};
@@ -42,7 +40,7 @@ pub struct EccKeyPair {
 pub fn generate(curve: EccCurve, random: &mut dyn Random) -> Result<EccKeyPair, CryptoError> {
     with_curve!(curve, C => {
         let private = random_scalar::<C>(curve, random)?;
-        let public = export_point::<C>(curve, &Projective::<C>::mul_by_generator(&private))?;
+        let public = export_point::<C>(curve, &multiply_generator::<C>(curve, &private))?;
         Ok(EccKeyPair { private: export_scalar::<C>(curve, &private)?, public })
     })
 }
@@ -126,7 +124,7 @@ pub(super) fn random_scalar<C: CurveArithmetic>(
 /// [`CryptoError::Value`] if `private` is not in [1, n-1].
 pub fn public_point(curve: EccCurve, private: &EccParameter) -> Result<EccPoint, CryptoError> {
     with_curve!(curve, C => {
-        export_point::<C>(curve, &Projective::<C>::mul_by_generator(&*scalar::<C>(private)?))
+        export_point::<C>(curve, &multiply_generator::<C>(curve, &*scalar::<C>(private)?))
     })
 }
 

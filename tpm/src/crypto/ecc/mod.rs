@@ -8,6 +8,7 @@
 //! scalars are only used in constant-time arithmetic.
 
 mod arithmetic;
+mod comb;
 mod curve;
 mod ecdaa;
 mod ecdh;

@@ -4,11 +4,11 @@
 
 use elliptic_curve::CurveArithmetic;
 use elliptic_curve::ff::Field;
-use elliptic_curve::group::Group;
 use elliptic_curve::ops::MulByGeneratorVartime;
 
 use super::EccCurve;
 use super::arithmetic::{Projective, export_point, export_scalar, point, scalar, with_curve};
+use super::comb::multiply_generator;
 use super::ecdsa::NONCES_MAX;
 use super::key::random_scalar;
 use super::parameter::{EccParameter, EccPoint, EccSignature};
@@ -40,7 +40,7 @@ fn sign<C: CurveArithmetic>(
     let private = scalar::<C>(private)?;
     for _ in 0..NONCES_MAX {
         let nonce = random_scalar::<C>(curve, random)?;
-        let commitment = Projective::<C>::mul_by_generator(&nonce);
+        let commitment = multiply_generator::<C>(curve, &nonce);
         let r = challenge::<C>(curve, algorithm, &commitment, digest)?;
         // A challenge of zero, or not below n, is no scalar: take another nonce.
         let Ok(factor) = scalar::<C>(&r) else { continue };

@@ -11,6 +11,7 @@ use super::EccCurve;
 use super::arithmetic::{
     Projective, Scalar, export_scalar, point, reduce, scalar, with_curve, x_modulo_order,
 };
+use super::comb::multiply_generator;
 use super::ecdsa::NONCES_MAX;
 use super::key::random_scalar;
 use super::parameter::{EccParameter, EccPoint, EccSignature};
@@ -44,7 +45,7 @@ fn sign<C: CurveArithmetic>(
     let message: Scalar<C> = reduce(digest);
     for _ in 0..NONCES_MAX {
         let nonce = random_scalar::<C>(curve, random)?;
-        let r = message + x_modulo_order::<C>(&Projective::<C>::mul_by_generator(&nonce));
+        let r = message + x_modulo_order::<C>(&multiply_generator::<C>(curve, &nonce));
         let s = *inverse * (*nonce - r * *private);
         if !bool::from(r.is_zero() | (r + *nonce).is_zero() | s.is_zero()) {
             let (r, s) = (export_scalar::<C>(curve, &r)?, export_scalar::<C>(curve, &s)?);
