@@ -24,6 +24,13 @@ impl<'a> Parameters<'a> {
         Ok(list)
     }
 
+    /// Reads a list of one TPM2B of up to `maximum` octets, without a copy.
+    pub fn read_octets(mut self, maximum: usize) -> Result<&'a [u8]> {
+        let octets = self.reader.sized(maximum).map_err(|code| code.in_parameter(1))?;
+        self.reader.finish()?;
+        Ok(octets.rest())
+    }
+
     /// Reads the complete list from an area that may be padded to exactly `padded_size` octets.
     pub fn read_padded<T: ParameterList>(mut self, padded_size: usize) -> Result<T> {
         let is_padded = self.reader.remaining() == padded_size;
@@ -86,6 +93,11 @@ mod tests {
     fn an_octet_too_many_is_refused() {
         assert_eq!(Parameters::new(&[0, 1, 1]).read::<(u16,)>(), Err(ResponseCode::SIZE));
         assert_eq!(Parameters::new(&[0]).read::<()>(), Err(ResponseCode::SIZE));
+        let octets = |area: &'static [u8]| Parameters::new(area).read_octets(2);
+        assert_eq!(octets(&[0, 1, 7, 7]), Err(ResponseCode::SIZE));
+        assert_eq!(octets(&[0, 3, 7, 7, 7]), Err(ResponseCode::SIZE.in_parameter(1)));
+        assert_eq!(octets(&[0, 2, 7]), Err(ResponseCode::INSUFFICIENT.in_parameter(1)));
+        assert_eq!(octets(&[0, 2, 7, 8]), Ok(&[7, 8][..]));
         assert_eq!(Parameters::new(&[0, 5]).read::<(u16,)>(), Ok((5,)));
         let padded = |size| Parameters::new(&[0, 5, 9]).read_padded::<(u16,)>(size);
         assert_eq!(padded(2), Err(ResponseCode::SIZE));

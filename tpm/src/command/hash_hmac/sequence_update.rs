@@ -11,10 +11,10 @@ pub fn execute(
     parameters: Parameters<'_>,
     _response: &mut Writer<'_>,
 ) -> Result<()> {
-    let (data,): (MaxBuffer,) = parameters.read()?;
+    let data = parameters.read_octets(MaxBuffer::CAPACITY)?;
     let handle = context.handle(1);
     let sequence = context.state.sequence_mut(handle).map_err(|code| code.in_handle(1))?;
-    sequence.update(&data)
+    sequence.update(data)
 }
 
 #[cfg(test)]
