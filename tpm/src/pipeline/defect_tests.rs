@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Defects that other TPMs had. Each has a test that is named after it; these have no better place:
-//! the others stand beside the code that could have them.
+//! the others stand beside the code that could have them. Those of this engine's own that the
+//! comparison with libtpms found are in `comparison_tests`.
 //!
-//! | defect | test |
+//! | defect | tests |
 //! |---|---|
-//! | CVE-2018-6622 | `command::startup::startup`, `provision::launch` |
-//! | CVE-2021-3446, CVE-2026-21444 | `command::symmetric::encrypt_decrypt_2`, `crypto::symmetric` |
-//! | CVE-2021-3505, CVE-2017-15361 (ROCA) | `crypto::rsa::prime` |
-//! | CVE-2021-3569 | `command::asymmetric::rsa_encrypt` |
-//! | CVE-2021-3623, CVE-2021-3746, CVE-2022-23645 | here |
-//! | CVE-2023-1017, CVE-2023-1018 | `pipeline::tests`, `command::object::make_credential` |
-//! | CVE-2025-2884, CVE-2025-49133 | `command::signing::sign`, `command::hash_hmac::mac`, `protect::template` |
-//! | TPM-FAIL | `crypto::ecc::ecdsa` |
-//! | policies that are not enforced at their use | `pipeline::policy_tests` |
-//! | a ticket of zeros in PolicyAuthorize | `command::policy::authorize` |
+//! | CVE-2017-15361 (ROCA) | `crypto::rsa::prime`, `cve_2017_15361_…` |
+//! | CVE-2018-6622 | `command::startup::startup`, `cve_2018_6622_…`; `provision::launch` |
+//! | CVE-2021-3446, CVE-2026-21444 | `command::symmetric::encrypt_decrypt_2` and `crypto::symmetric`, `cve_2026_21444_and_2021_3446_…` |
+//! | CVE-2021-3505 | `crypto::rsa::prime`, `cve_2021_3505_…` |
+//! | CVE-2021-3569 | `command::asymmetric::rsa_encrypt`, `cve_2021_3569_…` |
+//! | CVE-2021-3623, CVE-2021-3746 | here, `cve_2021_3623_and_3746_…` |
+//! | CVE-2022-23645 | here and in `provision::volatile`, `cve_2022_23645_…` |
+//! | CVE-2023-1017, CVE-2023-1018 | `pipeline::tests` and `command::object::make_credential`, `cve_2023_1017_…`, `cve_2023_1018_…` |
+//! | CVE-2025-2884, CVE-2025-49133 | `command::signing::sign`, `command::hash_hmac::mac`, `protect::template`, `cve_2025_2884_and_49133_…` |
+//! | TPM-FAIL | `crypto::ecc::ecdsa`, `tpm_fail_…` |
+//! | cpHash, nameHash, locality, presence not enforced | `pipeline::policy_tests`, `…_enforced` |
+//! | a ticket of zeros in PolicyAuthorize | `command::policy::authorize`, `a_ticket_that_says_nothing_is_none` |
 //! | PolicyNV and PolicyAuthorizeNV without the right to read | here |
-//! | contexts that are forged or replayed, or do not fit | `command::context::context_save` |
-//! | order of the creation ticket | `command::object::create_primary` |
+//! | no policy demanded for DUP and ADMIN | `command::duplication::import`, `duplication_needs_a_policy`; here |
+//! | a handle to authorise without a session | `pipeline::tests`, `an_area_where_none_belongs_…` |
+//! | contexts that are forged or replayed | `command::context::context_save`, `every_changed_octet_is_noticed`, `a_session_is_loaded_once`, `no_context_outlives_a_reset` |
+//! | contexts that do not fit | the same, `the_longest_sequence_and_session_fit`, and assertions in `state::context` |
+//! | order of the creation ticket | `command::object::create_primary`, `order_of_the_creation_ticket` |
+//! | the scheme of the wire instead of the key's | `command::signing::sign`, `only_signing_keys_sign_and_only_in_their_scheme` |
 //! | credentials by another hash than the key's | here |
-//! | secrets of LoadExternal outside the NULL hierarchy | `command::object::load_external` |
-//! | ranges of EvictControl | `command::management::evict_control` |
-//! | what Clear leaves | here, `command::management::evict_control` |
-//! | newMaxTries of 0 | `command::dictionary_attack::parameters` |
-//! | locality of EventSequenceComplete | `command::hash_hmac::event_sequence_complete` |
-//! | NO_DA indices in lockout | `command::nv::read` |
+//! | secrets of LoadExternal outside the NULL hierarchy | `command::object::load_external`, `secrets_from_outside_belong_to_no_hierarchy` |
+//! | ranges of EvictControl | `command::management::evict_control`, `each_hierarchy_has_its_range` |
+//! | what Clear leaves | here; `command::management::evict_control`, `clear_leaves_…` |
+//! | newMaxTries of 0 | `command::dictionary_attack::parameters`, `no_tries_is_lockout` |
+//! | locality of EventSequenceComplete | `command::hash_hmac::event_sequence_complete`, `…_the_right_locality` |
+//! | NO_DA indices in lockout | `command::nv::read`, `only_protected_indices_count_failures` |
 
 use std::vec::Vec;
 
@@ -122,6 +129,23 @@ fn cve_2022_23645_records_with_wrong_sizes_are_refused() {
     machine.command(0x144, STATE).unwrap();
     assert_eq!(scene::read(&mut machine, OWNER, INDEX, 8, 0).unwrap(), b"contents");
     assert!(machine.command(0x173, &persistent).is_ok());
+}
+
+/// The ADMIN role of an object with adminWithPolicy, which is that of every standard endorsement
+/// key, is not had by a password.
+#[test]
+fn the_admin_role_needs_a_policy_where_the_object_says_so() {
+    const ACTIVATE_CREDENTIAL: u32 = 0x147;
+    let mut machine = Machine::started();
+    let mut template = storage_key();
+    let mut refused = |template: &[u8]| {
+        let made = machine.authorised(0x131, &[OWNER], &body(b"", b"", template)).unwrap();
+        let key = u32::from_be_bytes(*made.first_chunk().unwrap());
+        machine.authorised(ACTIVATE_CREDENTIAL, &[key, key], &[0, 0, 0, 0]).err()
+    };
+    assert_eq!(refused(&template), Some(ResponseCode::INSUFFICIENT.in_parameter(2)), "authorised");
+    template[7] |= 0x80; // adminWithPolicy
+    assert_eq!(refused(&template), Some(ResponseCode::AUTH_TYPE.in_session(1)));
 }
 
 #[test]

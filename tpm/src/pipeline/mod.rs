@@ -15,6 +15,8 @@ mod area;
 mod audit;
 mod authorise;
 #[cfg(test)]
+mod comparison_tests;
+#[cfg(test)]
 mod defect_tests;
 mod frame;
 mod hash;

@@ -320,7 +320,7 @@ mod tests {
 
     /// CVE-2025-2884 and CVE-2025-49133 need a keyed hash object whose scheme isn't its own.
     #[test]
-    fn a_keyed_hash_key_has_the_scheme_of_its_use() {
+    fn cve_2025_2884_and_49133_a_keyed_hash_key_has_the_scheme_of_its_use() {
         let hmac = Some(KeyedHashScheme::Hmac(HashAlgorithm::Sha256));
         let xor = |kdf| Some(KeyedHashScheme::Xor(HashAlgorithm::Sha256, kdf));
         let (sign, decrypt) = (Bits::SIGN_ENCRYPT, Bits::DECRYPT);

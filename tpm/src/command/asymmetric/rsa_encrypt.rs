@@ -89,7 +89,7 @@ pub(super) mod tests {
 
     /// CVE-2021-3569: the size of what is decrypted.
     #[test]
-    fn what_the_public_part_encrypts_the_key_decrypts() {
+    fn cve_2021_3569_what_is_decrypted_has_its_own_size() {
         let mut machine = Machine::started();
         let key = rsa(&mut machine, DECRYPT, &[0x10]);
         let public = public_part(&mut machine, key);

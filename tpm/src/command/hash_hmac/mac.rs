@@ -43,7 +43,7 @@ mod tests {
 
     /// CVE-2025-2884 and CVE-2025-49133: the scheme is that of the key, whatever the wire says.
     #[test]
-    fn the_scheme_is_one_of_the_key() {
+    fn cve_2025_2884_and_49133_the_scheme_is_one_of_the_key() {
         let mut machine = Machine::started();
         let curve = ecc(&mut machine, SIGN, &[0x10]);
         let key = hmac(&mut machine, SIGN);

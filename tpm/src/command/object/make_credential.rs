@@ -46,7 +46,7 @@ mod tests {
 
     /// CVE-2023-1017 and -1018 concerned Names shorter than two octets as well.
     #[test]
-    fn short_names_are_only_names() {
+    fn cve_2023_1017_and_1018_short_names_are_only_names() {
         let mut machine = Machine::started();
         machine.authorised(0x131, &[OWNER], &body(b"", b"", &storage_key())).unwrap();
         for size in [0, 1, 66] {

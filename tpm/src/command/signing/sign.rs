@@ -76,7 +76,7 @@ mod tests {
 
     /// CVE-2025-2884 and CVE-2025-49133: an HMAC key signing with an asymmetric scheme.
     #[test]
-    fn an_hmac_key_signs_with_its_hash_only() {
+    fn cve_2025_2884_and_49133_an_hmac_key_signs_with_its_hash_only() {
         let mut machine = Machine::started();
         let key = hmac(&mut machine, SIGN);
         let mut sign = |scheme: &[u16]| {

@@ -158,7 +158,7 @@ mod tests {
 
     /// CVE-2018-6622.
     #[test]
-    fn no_resume_without_a_matching_shutdown() {
+    fn cve_2018_6622_no_resume_without_a_matching_shutdown() {
         let mut machine = Machine::started();
         machine.power_cycle();
         assert_eq!(machine.command(0x144, STATE), Err(ResponseCode::VALUE.in_parameter(1)));

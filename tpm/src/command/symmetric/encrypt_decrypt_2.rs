@@ -60,7 +60,7 @@ mod tests {
 
     /// CVE-2026-21444 and CVE-2021-3446: the vector that comes back goes on with the message.
     #[test]
-    fn two_parts_are_the_same_as_the_whole() {
+    fn cve_2026_21444_and_2021_3446_two_parts_are_the_same_as_the_whole() {
         let mut machine = Machine::started();
         let key = aes(&mut machine, SIGN | DECRYPT, 0x10);
         let message: Vec<u8> = (0..64).collect();

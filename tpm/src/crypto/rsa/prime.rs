@@ -326,7 +326,7 @@ mod tests {
     /// CVE-2017-15361: primes that are powers of 65537 modulo many small primes, and so is their
     /// product.
     #[test]
-    fn roca_primes_have_no_such_structure() {
+    fn cve_2017_15361_roca_primes_have_no_such_structure() {
         let residue = |number: &[u8], modulus: u32| {
             number.iter().fold(0, |rest, octet| (rest << 8 | u32::from(*octet)) % modulus)
         };

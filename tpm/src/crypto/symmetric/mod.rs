@@ -190,7 +190,7 @@ mod tests {
 
     /// CVE-2026-21444, CVE-2021-3446: the vector that comes out must be the updated one.
     #[test]
-    fn two_chained_calls_equal_one() {
+    fn cve_2026_21444_and_2021_3446_two_chained_calls_equal_one() {
         for algorithm in SymmetricAlgorithm::ALL {
             let cipher = BlockCipher::new(algorithm, &[0x42; 16]).unwrap();
             for mode in SymmetricMode::ALL {
