@@ -104,7 +104,8 @@ impl Field {
     #[must_use]
     pub const fn valid_bit(self) -> (usize, u8) {
         let quadword = self.offset() / 8;
-        (offset_of!(GhcbPage, valid_bitmap) + quadword / 8, 1 << (quadword % 8))
+        let byte = offset_of!(GhcbPage, valid_bitmap).saturating_add(quadword / 8);
+        (byte, 1 << (quadword % 8))
     }
 }
 

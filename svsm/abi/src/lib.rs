@@ -17,6 +17,8 @@
 //! | AMD 58019 | Secure VM Service Module for SEV-SNP Guests |
 #![no_std]
 #![forbid(unsafe_code)]
+// What a guest, a host or a file says is read here, so the parsers' lints hold in all of it.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 #[cfg(target_endian = "big")]
 compile_error!(

@@ -270,7 +270,7 @@ impl KernelImage {
             return Err(ImageError::No64BitEntry);
         }
         let sectors = if header.setup_sects == 0 { 4 } else { u64::from(header.setup_sects) };
-        let code_offset = (sectors + 1) * SECTOR_SIZE;
+        let code_offset = sectors.saturating_add(1).saturating_mul(SECTOR_SIZE);
         let code_size = image_size
             .checked_sub(code_offset)
             .filter(|&size| size > ENTRY_64_OFFSET)

@@ -221,7 +221,7 @@ impl<'bytes> Found<'bytes> {
         match kind {
             KIND_ENDORSEMENT_KEY => {
                 *self.keys.get_mut(self.key_count).ok_or(malformed)? = data;
-                self.key_count += 1;
+                self.key_count = self.key_count.saturating_add(1);
             }
             KIND_FIRMWARE => self.firmware = Some(parse_firmware(data).ok_or(malformed)?),
             KIND_STATE => self.state = Some(parse_state(data).ok_or(malformed)?),

@@ -84,9 +84,9 @@ impl<'page> MemoryMap<'page> {
                 return Err(MemoryMapError::NotSorted(index));
             }
             end_gpa = range.end_gpa();
-            count = index + 1;
+            count = index.saturating_add(1);
         }
-        match page.get(..count * size_of::<Entry>()) {
+        match page.get(..count.saturating_mul(size_of::<Entry>())) {
             Some(entries) if count != 0 => Ok(Self { entries }),
             _ => Err(MemoryMapError::Empty),
         }

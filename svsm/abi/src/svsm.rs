@@ -155,7 +155,7 @@ impl CallResult {
             0x8000_0006 => Self::InvalidRequest,
             0x8000_0007 => Self::Busy,
             value @ 0x4000_0000..=0x7fff_ffff => Self::NeedsPages(value & 0x3fff_ffff),
-            value @ 0x8000_1000.. => Self::Protocol(value - Self::PROTOCOL_BASE),
+            value @ 0x8000_1000.. => Self::Protocol(value.saturating_sub(Self::PROTOCOL_BASE)),
             _ => return None,
         };
         Some(result)
@@ -208,8 +208,9 @@ impl PvalidateHeader {
         if self.reserved != 0 || self.count == 0 || self.next >= self.count {
             return Err(PvalidateError::Format);
         }
-        let offset = gpa % PAGE_SIZE as u64;
-        let end = offset + size_of::<Self>() as u64 + self.count as u64 * 8;
+        let offset = gpa & (PAGE_SIZE as u64).wrapping_sub(1);
+        let entries = (self.count as u64).saturating_mul(8);
+        let end = offset.saturating_add(size_of::<Self>() as u64).saturating_add(entries);
         if !gpa.is_multiple_of(8) || end > PAGE_SIZE as u64 {
             return Err(PvalidateError::Address);
         }
