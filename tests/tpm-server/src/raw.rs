@@ -19,13 +19,12 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
         stream.fill(&mut command)?;
         let size = command.get(2..6).and_then(|size| size.first_chunk()).copied();
         let size = u32::from_be_bytes(size.unwrap_or_default());
-        let header_size = u32::try_from(HEADER_SIZE).map_err(io::Error::other)?;
         if size > COMMAND_SIZE_LIMIT {
             return Err(io::Error::other(format!("a command of {size} octets")));
         }
-        let rest = size.saturating_sub(header_size);
-        let limit = usize::try_from(COMMAND_SIZE_LIMIT).map_err(io::Error::other)?;
-        command.extend(stream.next_bytes(rest, limit)?);
+        let size = usize::try_from(size).map_err(io::Error::other)?;
+        command.resize(size.max(HEADER_SIZE), 0);
+        stream.fill(&mut command[HEADER_SIZE..])?;
         let mut machine = host.machine();
         // Whoever connects has a machine that is on; swtpm does the same with --flags.
         let locality = machine.locality;
