@@ -74,7 +74,7 @@ pub(crate) fn launch(top: u64, pieces: impl Iterator<Item = MemoryPiece>, file: 
         Ok(guest) => guest,
         Err(error) => refuse!("the launch can't be finished: {error}"),
     };
-    let Some(chip) = Chip::new(family_model_stepping) else {
+    let Some(chip) = Chip::new(Chip::MILAN) else {
         fatal!("the secure processor has no keys");
     };
     ghcb::install_secure_processor(Psp::new(chip, guest));

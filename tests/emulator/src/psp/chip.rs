@@ -78,6 +78,11 @@ impl TestKey {
 }
 
 impl Chip {
+    /// CPUID Fn0000_0001 EAX of the chip that is played, a Milan: family 0x19, model 1, stepping 1.
+    /// It needn't be the processor that QEMU plays, since the host may show a guest an older one;
+    /// clients refuse reports of chips that never had SNP.
+    pub(crate) const MILAN: u32 = 0x00a0_0f11;
+
     /// The version of everything on this chip: current, committed, reported, at launch.
     pub(crate) const TCB: Tcb = Tcb { boot_loader: 4, tee: 0, snp: 24, microcode: 219 };
     /// Version of the firmware that is played: build, minor, major.

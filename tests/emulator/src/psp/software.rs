@@ -17,9 +17,6 @@ use super::{
     report,
 };
 
-/// CPUID Fn0000_0001 EAX of the chip that is played: family 0x19, model 1, stepping 1.
-const FAMILY_MODEL_STEPPING: u32 = 0x00a0_0f11;
-
 /// No message is ever sealed here: the guest's keys needn't be secret.
 struct NoEntropy;
 
@@ -45,7 +42,7 @@ impl SoftwarePsp {
     ) -> Option<Self> {
         let context = LaunchContext::start(&mut NoEntropy);
         let guest = context.finish(policy, digest, [0; 32], id_block).ok()?;
-        Some(Self { chip: Chip::new(FAMILY_MODEL_STEPPING)?, guest })
+        Some(Self { chip: Chip::new(Chip::MILAN)?, guest })
     }
 
     /// The signed report that a guest gets for a level and its data; `None` when the firmware would
