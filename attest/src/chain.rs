@@ -6,33 +6,22 @@
 //! AMD signs with RSA-4096, PSS and SHA-384; the chain of the emulated machine is ECDSA on P-384
 //! throughout. Each is accepted wherever the issuer's key is of its kind.
 
-use p384::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier};
-use rsa::{BoxedUint, RsaPublicKey, pkcs1::RsaPublicKeyRef, pss};
+use p384::ecdsa::VerifyingKey;
 use sha2::{Digest as _, Sha384};
 use snp_abi::{
     certificates::{ARK_GUID, ASK_GUID, TableError, VCEK_GUID, extension, find},
     guid::Guid,
-    launch::Digest,
 };
 use x509_cert::{
     Certificate,
-    der::{Decode, Encode, Reader as _, SliceReader, oid::ObjectIdentifier},
-    ext::pkix::{BasicConstraints, KeyUsage},
-    spki::SubjectPublicKeyInfoOwned,
+    der::{Decode, Encode, oid::ObjectIdentifier},
 };
 
 use crate::{
+    certificate::{PublicKey, X509},
     tcb::Tcb,
     verdict::{Reason, Refused},
 };
-
-/// Bytes of the longest certificate that is read.
-const CERTIFICATE_BYTES_MAX: usize = 8192;
-
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const ECDSA_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 
 /// AMD's roots: product, and SHA-384 of the root key's SubjectPublicKeyInfo in DER.
 const AMD_ROOTS: [(&str, &str); 3] = [
@@ -148,23 +137,9 @@ pub struct Chip {
 
 /// The parsed chain.
 pub struct ParsedChain {
-    ark: Parsed,
-    ask: Parsed,
-    vcek: Parsed,
-}
-
-/// One certificate.
-struct Parsed {
-    role: &'static str,
-    certificate: Certificate,
-    /// The part under the signature.
-    signed: Vec<u8>,
-    key: PublicKey,
-}
-
-enum PublicKey {
-    Rsa(RsaPublicKey),
-    P384(VerifyingKey),
+    ark: X509,
+    ask: X509,
+    vcek: X509,
 }
 
 impl ParsedChain {
@@ -174,9 +149,9 @@ impl ParsedChain {
     /// [`Reason::CertificateMalformed`].
     pub fn parse(chain: &Chain) -> Result<Self, Refused> {
         Ok(Self {
-            ark: Parsed::new("ARK", &chain.ark)?,
-            ask: Parsed::new("ASK", &chain.ask)?,
-            vcek: Parsed::new("VCEK", &chain.vcek)?,
+            ark: with_key("ARK", &chain.ark)?,
+            ask: with_key("ASK", &chain.ask)?,
+            vcek: with_key("VCEK", &chain.vcek)?,
         })
     }
 
@@ -185,7 +160,7 @@ impl ParsedChain {
     /// # Errors
     /// [`Reason::RootUntrusted`], [`Reason::RootIsForTests`], [`Reason::RootSignature`].
     pub fn check_root(&self, roots: &Roots) -> Result<String, Refused> {
-        let digest = hex::encode(self.ark.key_digest()?);
+        let digest = hex::encode(Sha384::digest(self.ark.key_info()?));
         let name = match AMD_ROOTS.iter().find(|(_, known)| *known == digest) {
             Some((name, _)) => name,
             None if digest != TEST_ROOT.1 => {
@@ -214,12 +189,12 @@ impl ParsedChain {
         for (subject, issuer) in
             [(&self.ark, &self.ark), (&self.ask, &self.ark), (&self.vcek, &self.ask)]
         {
-            subject.check_issuer(issuer)?;
-            subject.check_validity(time_s)?;
+            subject.check_issuer(issuer, Reason::ChainName)?;
+            subject.check_validity(time_s, Reason::ChainValidity)?;
         }
-        self.ark.check_authority()?;
-        self.ask.check_authority()?;
-        let [ark, ask, vcek] = [&self.ark, &self.ask, &self.vcek].map(Parsed::common_name);
+        self.ark.check_authority(Reason::ChainAuthority)?;
+        self.ask.check_authority(Reason::ChainAuthority)?;
+        let [ark, ask, vcek] = [&self.ark, &self.ask, &self.vcek].map(X509::common_name);
         Ok(format!("{ark} > {ask} > {vcek}"))
     }
 
@@ -228,14 +203,13 @@ impl ParsedChain {
     /// # Errors
     /// [`Reason::VcekExtension`], [`Reason::CertificateMalformed`].
     pub fn chip(&self) -> Result<Chip, Refused> {
-        let PublicKey::P384(key) = self.vcek.key else {
+        let Some(PublicKey::P384(key)) = self.vcek.key else {
             let detail = "the VCEK isn't on P-384";
             return Err(Refused::new(Reason::CertificateMalformed, detail));
         };
-        let required =
-            |oid: &[u8]| self.vcek.integer_extension(oid)?.ok_or_else(|| missing_extension(oid));
+        let required = |oid: &[u8]| integer(&self.vcek, oid)?.ok_or_else(|| missing_extension(oid));
         let tcb = Tcb {
-            fmc: self.vcek.integer_extension(&extension::FMC_TCB)?,
+            fmc: integer(&self.vcek, &extension::FMC_TCB)?,
             boot_loader: required(&extension::BOOT_LOADER_TCB)?,
             tee: required(&extension::TEE_TCB)?,
             snp: required(&extension::SNP_TCB)?,
@@ -251,149 +225,26 @@ impl ParsedChain {
     }
 }
 
+/// A certificate with a key that such a chain has.
+fn with_key(role: &'static str, der: &[u8]) -> Result<X509, Refused> {
+    let certificate = X509::parse(role, der, Reason::CertificateMalformed)?;
+    if certificate.key.is_none() {
+        let detail = format!("{role}: neither a 4096-bit RSA key nor one on P-384");
+        return Err(Refused::new(Reason::CertificateMalformed, detail));
+    }
+    Ok(certificate)
+}
+
+/// An extension that is an INTEGER of one byte; `None` when there is none.
+fn integer(certificate: &X509, oid: &[u8]) -> Result<Option<u8>, Refused> {
+    match certificate.extension(oid) {
+        None => Ok(None),
+        Some(der) => u8::from_der(der).map(Some).map_err(|_| missing_extension(oid)),
+    }
+}
+
 fn missing_extension(oid: &[u8]) -> Refused {
     let name =
         ObjectIdentifier::from_bytes(oid).map_or_else(|_| "?".to_owned(), |oid| oid.to_string());
     Refused::new(Reason::VcekExtension, format!("extension {name} is missing or malformed"))
-}
-
-impl Parsed {
-    fn new(role: &'static str, der: &[u8]) -> Result<Self, Refused> {
-        let malformed =
-            |what: &str| Refused::new(Reason::CertificateMalformed, format!("{role}: {what}"));
-        if der.len() > CERTIFICATE_BYTES_MAX {
-            return Err(malformed("too long"));
-        }
-        let certificate =
-            Certificate::from_der(der).map_err(|error| malformed(&error.to_string()))?;
-        let signed = signed_part(der).ok_or_else(|| malformed("no signed part"))?.to_vec();
-        let key = public_key(certificate.tbs_certificate().subject_public_key_info())
-            .ok_or_else(|| malformed("neither a 4096-bit RSA key nor one on P-384"))?;
-        Ok(Self { role, certificate, signed, key })
-    }
-
-    fn key_digest(&self) -> Result<Digest, Refused> {
-        let key = self.certificate.tbs_certificate().subject_public_key_info().to_der();
-        let key = key.map_err(|error| {
-            Refused::new(Reason::CertificateMalformed, format!("{}: {error}", self.role))
-        })?;
-        Ok(Sha384::digest(key).into())
-    }
-
-    fn check_signature(&self, issuer: &Self, reason: Reason) -> Result<(), Refused> {
-        let outer = self.certificate.signature_algorithm();
-        let inner = self.certificate.tbs_certificate().signature();
-        let digest = Sha384::digest(&self.signed);
-        let is_signed = outer == inner
-            && self
-                .certificate
-                .signature()
-                .as_bytes()
-                .is_some_and(|signature| issuer.key.has_signed(outer.oid, &digest, signature));
-        if is_signed {
-            return Ok(());
-        }
-        let detail = format!("the key of the {} didn't sign the {}", issuer.role, self.role);
-        Err(Refused::new(reason, detail))
-    }
-
-    fn check_issuer(&self, issuer: &Self) -> Result<(), Refused> {
-        let named = self.certificate.tbs_certificate().issuer();
-        if named == issuer.certificate.tbs_certificate().subject() {
-            return Ok(());
-        }
-        let detail = format!("the {} names {named} as its issuer", self.role);
-        Err(Refused::new(Reason::ChainName, detail))
-    }
-
-    fn check_validity(&self, time_s: u64) -> Result<(), Refused> {
-        let validity = self.certificate.tbs_certificate().validity();
-        let (from, to) = (validity.not_before, validity.not_after);
-        if (from.to_unix_duration().as_secs()..=to.to_unix_duration().as_secs()).contains(&time_s) {
-            return Ok(());
-        }
-        let detail = format!("the {} is valid from {from} to {to}", self.role);
-        Err(Refused::new(Reason::ChainValidity, detail))
-    }
-
-    fn check_authority(&self) -> Result<(), Refused> {
-        let body = self.certificate.tbs_certificate();
-        let constraints = body.get_extension::<BasicConstraints>().ok().flatten();
-        let usage = body.get_extension::<KeyUsage>().ok().flatten();
-        let is_authority = constraints.is_some_and(|(_, constraints)| constraints.ca);
-        let may_sign = usage.is_some_and(|(_, usage)| usage.key_cert_sign());
-        if is_authority && may_sign {
-            return Ok(());
-        }
-        let detail = format!("the {} isn't the certificate of an authority", self.role);
-        Err(Refused::new(Reason::ChainAuthority, detail))
-    }
-
-    fn common_name(&self) -> String {
-        let name = self.certificate.tbs_certificate().subject().common_name();
-        name.ok().flatten().map_or_else(|| self.role.to_owned(), |name| name.value().into_owned())
-    }
-
-    /// The value of an extension; `None` also when there are two.
-    fn extension(&self, oid: &[u8]) -> Option<&[u8]> {
-        let extensions = self.certificate.tbs_certificate().extensions()?;
-        let mut found = extensions.iter().filter(|extension| extension.extn_id.as_bytes() == oid);
-        let first = found.next()?;
-        found.next().is_none().then(|| first.extn_value.as_bytes())
-    }
-
-    /// An INTEGER of one byte; `None` when there is no such extension.
-    fn integer_extension(&self, oid: &[u8]) -> Result<Option<u8>, Refused> {
-        match self.extension(oid) {
-            None => Ok(None),
-            Some(der) => u8::from_der(der).map(Some).map_err(|_| missing_extension(oid)),
-        }
-    }
-}
-
-/// The first of a certificate's three parts, tag and length included.
-pub(crate) fn signed_part(der: &[u8]) -> Option<&[u8]> {
-    let mut outer = SliceReader::new(der).ok()?;
-    x509_cert::der::Header::decode(&mut outer).ok()?;
-    outer.tlv_bytes().ok()
-}
-
-fn public_key(info: &SubjectPublicKeyInfoOwned) -> Option<PublicKey> {
-    let bytes = info.subject_public_key.as_bytes()?;
-    match info.algorithm.oid {
-        RSA_ENCRYPTION => {
-            let parts = RsaPublicKeyRef::from_der(bytes).ok()?;
-            let modulus = parts.modulus.as_bytes();
-            if modulus.len() != 512 || parts.public_exponent.as_bytes() != [1, 0, 1] {
-                return None;
-            }
-            let modulus = BoxedUint::from_be_slice(modulus, 4096).ok()?;
-            RsaPublicKey::new(modulus, BoxedUint::from(65537_u32)).ok().map(PublicKey::Rsa)
-        }
-        EC_PUBLIC_KEY => {
-            // The curve is the only one on which a point of this length lies.
-            VerifyingKey::from_sec1_bytes(bytes).ok().map(PublicKey::P384)
-        }
-        _ => None,
-    }
-}
-
-impl PublicKey {
-    fn has_signed(&self, algorithm: ObjectIdentifier, digest: &[u8], signature: &[u8]) -> bool {
-        match self {
-            // The structure's parameters could name another hash or salt: then this fails.
-            Self::Rsa(key) => {
-                algorithm == RSASSA_PSS
-                    && pss::Signature::try_from(signature).is_ok_and(|signature| {
-                        let key = pss::VerifyingKey::<Sha384>::new(key.clone());
-                        key.verify_prehash(digest, &signature).is_ok()
-                    })
-            }
-            Self::P384(key) => {
-                algorithm == ECDSA_WITH_SHA384
-                    && Signature::from_der(signature)
-                        .is_ok_and(|signature| key.verify_prehash(digest, &signature).is_ok())
-            }
-        }
-    }
 }

@@ -32,6 +32,8 @@ struct File {
     signature: String,
     event_log: String,
     #[serde(default)]
+    ek_certificate: String,
+    #[serde(default)]
     pcrs: BTreeMap<String, BTreeMap<u32, String>>,
 }
 
@@ -56,6 +58,8 @@ pub struct Evidence {
     pub signature: Vec<u8>,
     /// The event log.
     pub event_log: Vec<u8>,
+    /// The endorsement key's certificate in DER; empty when the TPM has none.
+    pub ek_certificate: Vec<u8>,
     /// PCR values, to see which one differs; may be empty.
     pub pcrs: PcrValues,
 }
@@ -87,6 +91,7 @@ impl Evidence {
             quote: bytes("quote", &file.quote)?,
             signature: bytes("signature", &file.signature)?,
             event_log: bytes("event_log", &file.event_log)?,
+            ek_certificate: bytes("ek_certificate", &file.ek_certificate)?,
             pcrs: pcr_values(&file.pcrs)?,
         })
     }

@@ -21,8 +21,10 @@
 //! the order of [`verify()`]. docs/attestation.md has the argument step by step.
 #![forbid(unsafe_code)]
 
+mod certificate;
 pub mod chain;
 pub mod credential;
+pub mod endorsement;
 pub mod event_log;
 pub mod evidence;
 pub mod fuzz;
@@ -34,6 +36,7 @@ mod reader;
 pub mod reference;
 pub mod report;
 pub mod signature;
+mod state;
 pub mod tcb;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,9 @@ mod options;
 
 use std::{
     error::Error,
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
@@ -16,7 +18,9 @@ use attest::{
     Evidence, Reference, Verdict,
     chain::{Chain, Roots},
     credential::{Credential, SECRET_BYTES},
+    endorsement::{self, Issuer},
     manifest::FreshnessRoot,
+    public_area::PublicArea,
     report::Nonce,
     verify::{Activation, Question, verify, verify_platform},
 };
@@ -34,7 +38,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 fn main() -> ExitCode {
     let outcome = match options::parse(std::env::args().skip(1)) {
         Err(error) => {
-            eprintln!("attest: {error}\n\n{}", options::HELP);
+            eprintln!("attest: {error}; attest --help tells the arguments");
             return ExitCode::from(FAILED);
         }
         Ok((Task::Help, _)) => {
@@ -100,7 +104,7 @@ impl<'options> Session<'options> {
             Credential::make(&vouched.endorsement_key, &name, &secret, &mut UnwrapErr(SysRng))
                 .ok_or("the endorsement key takes no credential")?;
         let path = self.options.secret.as_deref().ok_or(OptionsError::Missing("--secret"))?;
-        write(path, &hex::encode(secret))?;
+        write_secret(path, &hex::encode(secret))?;
         println!("{}", hex::encode(credential.to_file()));
         Ok(ExitCode::SUCCESS)
     }
@@ -117,6 +121,12 @@ impl<'options> Session<'options> {
             let digest = hex::encode(root.digest);
             let root = json!({ "epoch": root.epoch, "sequence": root.sequence, "digest": digest });
             write(path, &format!("{root}\n"))?;
+        }
+        if let (true, Some(path)) = (verdict.is_accepted(), &self.options.ek_pem) {
+            // What was accepted is a key of the manifest's, and can be written.
+            let key = PublicArea::parse_either(&evidence.ek_public);
+            let pem = key.as_ref().and_then(endorsement::to_pem).ok_or("no PEM for this key")?;
+            write(path, &pem)?;
         }
         self.report(&verdict)
     }
@@ -145,12 +155,17 @@ fn reference(options: &Options) -> Result<Reference, Box<dyn Error>> {
         minimum_svn: options.minimum_svn.unwrap_or(0),
         minimum_tcb: options.minimum_tcb,
         chip_id: options.chip_id,
-        persistent_state: options.persistent_state,
+        ek_issuer: options.ek_issuer.as_deref().map(read).transpose()?,
+        persistent_state: options.persistent_state || options.last_seen.is_some(),
         last_seen: options.last_seen.as_deref().map(last_seen).transpose()?.flatten(),
         roots: Roots { test_root: options.trust_test_root },
         time_s: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         ..Reference::default()
     };
+    // One that can't be read is the command's fault, not the evidence's.
+    if let Some(issuer) = &reference.ek_issuer {
+        Issuer::parse(issuer)?;
+    }
     if let Some(igvm) = &options.igvm {
         reference.expect_image(&read(igvm)?)?;
     }
@@ -197,4 +212,12 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Writes a file that nobody else may read.
+fn write_secret(path: &Path, text: &str) -> Result<(), String> {
+    let failed = |error| format!("{}: {error}", path.display());
+    let mut file = OpenOptions::new();
+    let file = file.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)
 }

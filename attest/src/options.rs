@@ -21,6 +21,7 @@ attest --help              prints this
     --secret FILE          the credential's secret, hexadecimal
     --returned HEX         what the guest got out of the credential
     --json                 the verdict as JSON
+    --ek-pem FILE          once all is accepted, the endorsement key is written here, for an issuer
 
 What is expected; one of --igvm, --launch-digest and --id-key must be given:
     --igvm FILE            exactly this image, its policy, and what it may start
@@ -31,8 +32,9 @@ What is expected; one of --igvm, --launch-digest and --id-key must be given:
     --policy NUMBER        exactly this guest policy
     --minimum-tcb TEXT     oldest firmware: bootloader.tee.snp.microcode, or fmc. and these
     --chip-id HEX          only this chip
+    --ek-issuer FILE       the endorsement key has a certificate by this issuer (X.509, PEM or DER)
     --persistent-state     the vTPM's state must outlive the machine
-    --last-seen FILE       its state must not be older than this; kept up to date
+    --last-seen FILE       … and not be older than this; the file is made and kept up to date
     --vcek FILE, --chain FILE
                            certificates from AMD (DER; PEM with ASK and ARK), for hosts without
     --trust-root emulator-test-root
@@ -72,6 +74,8 @@ pub(crate) struct Options {
     pub(crate) policy: Option<u64>,
     pub(crate) minimum_tcb: Option<Tcb>,
     pub(crate) chip_id: Option<[u8; 64]>,
+    pub(crate) ek_issuer: Option<PathBuf>,
+    pub(crate) ek_pem: Option<PathBuf>,
     pub(crate) persistent_state: bool,
     pub(crate) last_seen: Option<PathBuf>,
     pub(crate) vcek: Option<PathBuf>,
@@ -159,6 +163,8 @@ fn set(options: &mut Options, option: String, value: String) -> Result<(), Optio
         "--policy" => assign(&mut options.policy, number(&value)),
         "--minimum-tcb" => assign(&mut options.minimum_tcb, Tcb::parse(&value)),
         "--chip-id" => assign(&mut options.chip_id, bytes(&value)),
+        "--ek-issuer" => assign(&mut options.ek_issuer, path),
+        "--ek-pem" => assign(&mut options.ek_pem, path),
         "--last-seen" => assign(&mut options.last_seen, path),
         "--vcek" => assign(&mut options.vcek, path),
         "--chain" => assign(&mut options.chain, path),

@@ -42,6 +42,10 @@ pub struct Reference {
     pub chip_id: Option<[u8; 64]>,
     /// What the image may start.
     pub payload: Option<Payload>,
+    /// Who must have certified the endorsement key: a certificate ([`Issuer::parse`]).
+    ///
+    /// [`Issuer::parse`]: crate::endorsement::Issuer::parse
+    pub ek_issuer: Option<Vec<u8>>,
     /// Whether the vTPM's state must outlive the machine.
     pub persistent_state: bool,
     /// The newest state that was seen.

@@ -85,6 +85,16 @@ pub enum Reason {
     EkMalformed,
     /// The endorsement key could be used for something else.
     EkAttributes,
+    /// The endorsement key has no certificate, and must have one.
+    EkCertificateMissing,
+    /// The endorsement key's certificate isn't X.509 in DER.
+    EkCertificateMalformed,
+    /// The endorsement key's certificate isn't the issuer's.
+    EkCertificateSignature,
+    /// The endorsement key's certificate or its issuer's isn't valid yet, or no more.
+    EkCertificateValidity,
+    /// The certificate is another endorsement key's.
+    EkCertificateKey,
 
     /// The state of the vTPM is lost at every start, and must not be.
     StateEphemeral,

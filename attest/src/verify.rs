@@ -8,15 +8,16 @@ use subtle::ConstantTimeEq;
 use crate::{
     chain::{Chain, ParsedChain},
     credential::SECRET_BYTES,
+    endorsement,
     event_log::{EventLog, MeasuredFile},
     evidence::Evidence,
     hash::Hash,
-    manifest::{Details, FreshnessRoot, Manifest, State},
+    manifest::{Details, FreshnessRoot, Manifest},
     public_area::{PublicArea, attribute},
     quote::{Quote, QuoteError},
     reference::{PCRS, Payload, Reference},
     report::{self, Nonce},
-    signature,
+    signature, state,
     verdict::{Reason, Refused, Verdict},
 };
 
@@ -122,8 +123,8 @@ pub fn verify(
 }
 
 const REPORT_CHECKS: [&str; 5] = ["report signature", "level", "policy", "image", "platform"];
-const MANIFEST_CHECKS: [&str; 5] =
-    ["nonce", "manifest", "endorsement key", "state", "attestation key"];
+const MANIFEST_CHECKS: [&str; 6] =
+    ["nonce", "manifest", "endorsement key", "EK certificate", "state", "attestation key"];
 const VTPM_CHECKS: [&str; 6] = ["activation", "event log", "payload", "quote", "PCRs", "firmware"];
 
 fn check_chain(
@@ -168,7 +169,7 @@ fn check_manifest(
         (manifest, summary)
     });
     let Some(manifest) = verdict.check("manifest", parsed) else {
-        verdict.not_reached(&["endorsement key", "state", "attestation key"]);
+        verdict.not_reached(&MANIFEST_CHECKS[2..]);
         return None;
     };
     let ek = manifest.endorsement_key(&evidence.ek_public).map(|key| {
@@ -176,7 +177,16 @@ fn check_manifest(
         (key.clone(), detail)
     });
     let ek = verdict.check("endorsement key", ek);
-    let freshness = check_state(verdict, &manifest, reference);
+    match (&ek, &reference.ek_issuer) {
+        (_, None) => verdict.not_asked("EK certificate", "no issuer was named"),
+        (None, Some(_)) => verdict.not_reached(&["EK certificate"]),
+        (Some(key), Some(issuer)) => {
+            let certificate = &evidence.ek_certificate;
+            let checked = endorsement::check(certificate, issuer, key, reference.time_s);
+            verdict.require("EK certificate", checked);
+        }
+    }
+    let freshness = state::check(verdict, &manifest, reference);
     let ak = verdict.check("attestation key", check_attestation_key(&evidence.ak_public));
     Some(Vouched {
         endorsement_key: ek?,
@@ -184,52 +194,6 @@ fn check_manifest(
         freshness,
         details: manifest.details,
     })
-}
-
-/// Whether the state is as fresh as it must be; its place in history, if it has one.
-fn check_state(
-    verdict: &mut Verdict,
-    manifest: &Manifest,
-    reference: &Reference,
-) -> Option<FreshnessRoot> {
-    let must_persist = reference.persistent_state || reference.last_seen.is_some();
-    let state = manifest.details.map(|details| details.state);
-    match state {
-        None if !must_persist => {
-            verdict.not_asked("state", "manifest version 0 doesn't tell");
-            None
-        }
-        Some(State::Ephemeral) if !must_persist => {
-            verdict.require("state", Ok("ephemeral: made anew at every start".to_owned()));
-            None
-        }
-        None | Some(State::Ephemeral) => {
-            let detail = "the manifest tells of no persistent state";
-            verdict.require("state", Err(Refused::new(Reason::StateEphemeral, detail)));
-            None
-        }
-        Some(State::Persistent(now)) => {
-            let checked = check_freshness(&now, reference.last_seen.as_ref());
-            verdict.check("state", checked.map(|evidence| (now, evidence)))
-        }
-    }
-}
-
-fn check_freshness(now: &FreshnessRoot, seen: Option<&FreshnessRoot>) -> Result<String, Refused> {
-    let place = |root: &FreshnessRoot| format!("epoch {}, sequence {}", root.epoch, root.sequence);
-    let Some(seen) = seen else {
-        return Ok(format!("{}; nothing older to compare with", place(now)));
-    };
-    // Both numbers only grow, and every opening takes a place in the sequence.
-    if now.sequence < seen.sequence || now.epoch < seen.epoch {
-        let detail = format!("{}, but {} was seen", place(now), place(seen));
-        return Err(Refused::new(Reason::StateRolledBack, detail));
-    }
-    if now.sequence == seen.sequence && now != seen {
-        let detail = format!("{} with another history than the one seen", place(now));
-        return Err(Refused::new(Reason::StateForked, detail));
-    }
-    Ok(format!("{}, not older than {}", place(now), place(seen)))
 }
 
 /// A key that signs only what its own TPM made, and lives nowhere else. That it lives in *this* TPM

@@ -47,6 +47,16 @@ impl EkKind {
         }
     }
 
+    /// The NV index of its certificate (TCG EK Credential Profile, 2.2.1.4).
+    #[must_use]
+    pub const fn certificate_index(self) -> u32 {
+        match self {
+            Self::Rsa2048 => 0x01c0_0002,
+            Self::P256 => 0x01c0_000a,
+            Self::P384 => 0x01c0_0016,
+        }
+    }
+
     /// Whether it wants a policy session, and not a password.
     #[must_use]
     pub const fn wants_policy(self) -> bool {

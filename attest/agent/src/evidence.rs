@@ -5,6 +5,7 @@
 use std::{fmt, io};
 
 use crate::{
+    certificate,
     command::{Tpm, TpmError},
     endorsement::EkKind,
     kernel::{Report, Reports, Service},
@@ -78,6 +79,7 @@ pub fn collect(
     let selection = Selection { bank: BANK.0, registers: REGISTERS };
     let quote = key.quote(tpm, &ek, &request.nonce, selection)?;
     let registers = keys::read_registers(tpm, selection)?;
+    let ek_certificate = certificate::read(tpm, request.ek)?;
 
     let Report { report, certificates, manifest } = report;
     let mut json = String::from("{\"format\":\"macadamia-evidence\",\"version\":1");
@@ -95,6 +97,7 @@ pub fn collect(
         ("quote", &quote.attest),
         ("signature", &quote.signature),
         ("event_log", &event_log.to_vec()),
+        ("ek_certificate", &ek_certificate),
     ] {
         json.push_str(&format!(",\"{name}\":\"{}\"", hex::encode(bytes)));
     }

@@ -12,6 +12,7 @@
 //! state but the attestation key's blob, which only its own TPM can use.
 #![forbid(unsafe_code)]
 
+pub mod certificate;
 pub mod command;
 pub mod endorsement;
 pub mod evidence;

@@ -414,7 +414,7 @@ pub(super) fn chain_key(label: &str) -> SigningKey {
 /// Changes the signed part of a certificate and signs it again: `from` becomes `to`.
 pub(super) fn reissue(certificate: &[u8], issuer: &SigningKey, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len(), "the lengths in the structure stay");
-    let signed = crate::chain::signed_part(certificate).expect("a certificate");
+    let signed = crate::certificate::signed_part(certificate).expect("a certificate");
     let mut signed = signed.to_vec();
     let place = signed.windows(from.len()).position(|window| window == from).expect("it is there");
     signed[place..place + from.len()].copy_from_slice(to);

@@ -2,6 +2,7 @@
 //! Whole evidence: good, tampered with, and from real hardware.
 
 mod amd;
+mod endorsement;
 mod fixture;
 mod seeded;
 mod tampering;

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The fuzz targets' harnesses on changed copies of good inputs.
 
-use super::fixture::Case;
-use crate::fuzz;
+use super::fixture::{Case, TIME_S};
+use crate::{
+    Evidence,
+    chain::{Chain, ParsedChain, Roots},
+    event_log::EventLog,
+    fuzz,
+    manifest::Manifest,
+    quote::Quote,
+    report,
+};
 
 const ROUNDS: usize = 2000;
 
@@ -56,4 +64,31 @@ fn no_bytes_break_a_parser() {
             parser(&changed(good, &mut numbers));
         }
     }
+}
+
+/// What a fuzzer starts from is good: else it would spend its time before the first check.
+#[test]
+fn seeds_of_the_fuzzers_are_read() {
+    for report in [
+        &include_bytes!("../../../fuzz/corpus/attest_report/emulated")[..],
+        include_bytes!("../../../fuzz/corpus/attest_report/milan"),
+    ] {
+        report::parse(report).expect("a report");
+    }
+    let emulated = include_bytes!("../../../fuzz/corpus/attest_certificates/emulated");
+    let milan = include_bytes!("../../../fuzz/corpus/attest_certificates/milan");
+    for (table, roots) in
+        [(&emulated[..], Roots { test_root: true }), (milan, Roots { test_root: false })]
+    {
+        let chain = Chain::from_table(table).expect("a chain");
+        let parsed = ParsedChain::parse(&chain).expect("certificates");
+        parsed.check_root(&roots).expect("a root");
+        parsed.check_links(TIME_S).expect("signatures");
+    }
+    let manifest = include_bytes!("../../../fuzz/corpus/attest_manifest/version-1");
+    assert_eq!(Manifest::parse(manifest, 1).expect("a manifest").endorsement_keys.len(), 3);
+    let log = EventLog::parse(include_bytes!("../../../fuzz/corpus/attest_event_log/launch"));
+    assert!(log.is_some_and(|log| log.first_mismatch().is_none()));
+    Quote::parse(include_bytes!("../../../fuzz/corpus/attest_quote/pcrs-0-9")).expect("a quote");
+    Evidence::parse(include_bytes!("../../../fuzz/corpus/attest_evidence/p256")).expect("JSON");
 }

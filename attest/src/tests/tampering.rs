@@ -8,6 +8,7 @@ use snp_abi::{
     Vmpl, certificates::TableEntry, launch::GuestPolicy, manifest::State, measurement::Subject,
 };
 
+use super::endorsement::TAMPERINGS as CERTIFICATE;
 use super::fixture::{
     Case, IMAGE, chain_key, events, file_event, launch, log_of, manifest, reissue, services,
 };
@@ -17,18 +18,18 @@ use crate::{
     tcb::Tcb,
 };
 
-const ARK: &str = "Macadamia-SVSM test ARK";
+pub(super) const ARK: &str = "Macadamia-SVSM test ARK";
 const ASK: &str = "Macadamia-SVSM test ASK";
 const SHA256: u16 = 0x000b;
 const ROOT: FreshnessRoot = FreshnessRoot { epoch: 4, sequence: 40, digest: [0xaa; 32] };
 
 /// What is done, the reason that must come first, and how it is done.
-type Tampering = (&'static str, Reason, fn(&mut Case));
+pub(super) type Tampering = (&'static str, Reason, fn(&mut Case));
 
 #[test]
 fn every_tampering_is_refused_with_its_reason() {
     let mut count = 0;
-    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, KEYS, LOG, QUOTE];
+    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, CERTIFICATE, KEYS, LOG, QUOTE];
     for (name, expected, tamper) in tables.concat() {
         let mut case = Case::good();
         tamper(&mut case);
@@ -43,7 +44,7 @@ fn every_tampering_is_refused_with_its_reason() {
 /// No reason is there that nothing leads to. Files that aren't evidence have tests of their own.
 #[test]
 fn every_reason_is_reached() {
-    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, KEYS, LOG, QUOTE];
+    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, CERTIFICATE, KEYS, LOG, QUOTE];
     let mut reached: BTreeSet<Reason> =
         tables.concat().iter().map(|(_, reason, _)| *reason).collect();
     reached.insert(EvidenceMalformed);
@@ -62,7 +63,7 @@ fn every_byte_of_the_report_counts() {
     }
 }
 
-fn flip(bytes: &mut [u8], place: usize) {
+pub(super) fn flip(bytes: &mut [u8], place: usize) {
     bytes[place] ^= 1;
 }
 
