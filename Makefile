@@ -62,7 +62,7 @@ bench: ## processor time of each TPM command, beside libtpms (ARGS="--help"; nee
 attest: install ## boot, collect evidence in the guest, check it on the host (CPUS=2)
 	@$(CARGO) run --quiet --package attestation -- $(CPUS)
 
-cross-check: ## launch digest and ID block against PyPI's sev-snp-measure
+cross-check: install ## launch digest, ID block and reports against others' implementations
 	@tests/cross-check/run
 
 bench-keys: ## CPU time of RSA keys and private operations beside other implementations

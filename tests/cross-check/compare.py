@@ -143,4 +143,5 @@ def main():
     print(f"cross-check: {len(theirs)} pages {block}: {theirs[-1]}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -3,10 +3,13 @@
 //! verdict. The line to the guest stands for a network.
 #![forbid(unsafe_code)]
 
+pub mod issuer;
 pub mod tools;
 
 use std::{
     fs,
+    path::Path,
+    process::Command,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -42,6 +45,48 @@ pub struct Conversation {
     pub activation: Activation,
     /// What came of it.
     pub verdict: Verdict,
+}
+
+impl Conversation {
+    /// Leaves files in a folder for other verifiers, as they want them.
+    ///
+    /// # Errors
+    /// A file can't be read or written.
+    pub fn keep(&self, folder: &Path, machine: &Machine) -> Result<()> {
+        let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
+        let igvm = machine.igvm().map(fs::read).transpose().map_err(failed)?.unwrap_or_default();
+        fs::create_dir_all(folder).map_err(failed)?;
+        let Activation { secret, returned } = &self.activation;
+        for (name, bytes) in [
+            ("evidence.json", self.json.as_bytes()),
+            ("nonce", hex::encode(self.nonce).as_bytes()),
+            ("secret", hex::encode(secret).as_bytes()),
+            ("returned", hex::encode(returned).as_bytes()),
+            ("report.bin", &self.evidence.report),
+            ("certificates.bin", &self.evidence.certificates),
+            ("manifest.bin", &self.evidence.manifest),
+            ("event-log", &self.evidence.event_log),
+            ("image.igvm", &igvm),
+        ] {
+            fs::write(folder.join(name), bytes).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+/// Has report, certificates, data and launch digest in a folder of [`Conversation::keep`] checked
+/// by implementations that aren't ours, and copies refused that were tampered with; what they say.
+///
+/// # Errors
+/// They refuse, or accept what they mustn't.
+pub fn cross_check(folder: &Path) -> Result<String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cross-check/evidence");
+    let ran = Command::new(script).arg(folder).output();
+    let ran = ran.map_err(|error| Failure::new(error.to_string()))?;
+    if ran.status.success() {
+        return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
+    }
+    Err(Failure::new(String::from_utf8_lossy(&ran.stderr).into_owned()))
 }
 
 /// What is expected of a machine: exactly its image, and the emulated chip's root.

@@ -3,9 +3,9 @@
 //! prints the chain of reasoning. The evidence stays in `build/attest`.
 #![forbid(unsafe_code)]
 
-use attestation::{Conversation, Request, converse, reference, tools};
-use launcher::{Failure, Machine, Options, Result};
-use std::{fs, path::Path, process::ExitCode, time::Duration};
+use attestation::{Request, converse, reference, tools};
+use launcher::{Machine, Options, Result};
+use std::{process::ExitCode, time::Duration};
 
 /// RSA keys take their time on an emulated processor.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
@@ -35,33 +35,10 @@ fn run(cpus: u8) -> Result<bool> {
     let request = Request { manifest: "1", ek: "p256" };
     let conversation = converse(&mut machine, &reference, request)?;
     println!("{}", conversation.verdict);
-    keep(&conversation, &machine)?;
+    conversation.keep("build/attest".as_ref(), &machine)?;
     println!("tpm2-tools and the shell, with the RSA endorsement key and manifest version 0:");
     let tools = tools::converse(&mut machine, &reference)?;
     println!("{tools}");
     machine.power_off()?;
     Ok(conversation.verdict.is_accepted() && tools.is_accepted())
-}
-
-/// Files for other verifiers, as they want them.
-fn keep(conversation: &Conversation, machine: &Machine) -> Result<()> {
-    let folder = Path::new("build/attest");
-    let igvm = machine.igvm().map(fs::read).transpose().map_err(failed)?.unwrap_or_default();
-    fs::create_dir_all(folder).map_err(failed)?;
-    for (name, bytes) in [
-        ("evidence.json", conversation.json.as_bytes()),
-        ("nonce", hex::encode(conversation.nonce).as_bytes()),
-        ("report.bin", &conversation.evidence.report),
-        ("certificates.bin", &conversation.evidence.certificates),
-        ("manifest.bin", &conversation.evidence.manifest),
-        ("event-log", &conversation.evidence.event_log),
-        ("image.igvm", &igvm),
-    ] {
-        fs::write(folder.join(name), bytes).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn failed(error: std::io::Error) -> Failure {
-    Failure::new(format!("build/attest: {error}"))
 }
