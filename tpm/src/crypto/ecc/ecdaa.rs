@@ -133,7 +133,6 @@ mod tests {
     use super::*;
     use crate::crypto::drbg::CtrDrbg;
     use crate::crypto::ecc::{generate, multiply, public_point};
-    use elliptic_curve::group::Group;
 
     #[test]
     fn commitments_differ_and_repeat() {
