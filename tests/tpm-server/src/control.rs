@@ -23,6 +23,7 @@ mod command {
     pub(super) const HASH_DATA: u32 = 0x07;
     pub(super) const HASH_END: u32 = 0x08;
     pub(super) const CANCEL: u32 = 0x09;
+    pub(super) const STORE_VOLATILE: u32 = 0x0a;
     pub(super) const RESET_ESTABLISHED: u32 = 0x0b;
     pub(super) const GET_STATE: u32 = 0x0c;
     pub(super) const SET_STATE: u32 = 0x0d;
@@ -32,13 +33,15 @@ mod command {
 }
 
 /// What GET_CAPABILITY tells: init, shutdown, established flag, locality, measurements, cancel,
-/// reset of the flag, getting and setting state, stop, data descriptor, buffer size.
+/// storing of volatile state, reset of the flag, getting and setting state, stop, data descriptor,
+/// buffer size.
 const CAPABILITIES: u64 = 1
     | 1 << 1
     | 1 << 2
     | 1 << 3
     | 1 << 4
     | 1 << 5
+    | 1 << 6
     | 1 << 7
     | 1 << 8
     | 1 << 9
@@ -54,8 +57,6 @@ const LOCALITY_LAST: u8 = 4;
 /// Octets of a measurement that are taken at once.
 const HASH_DATA_SIZE_LIMIT: usize = 1 << 20;
 
-/// INIT without what another server's memory held.
-const DELETE_VOLATILE: u32 = 1;
 /// A state that its sender has encrypted.
 const ENCRYPTED: u32 = 2;
 /// Octets of the longest state that is taken.
@@ -80,11 +81,9 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
         match command {
             command::GET_CAPABILITY => stream.write_all(&CAPABILITIES.to_be_bytes())?,
             command::INIT => {
-                let flags = stream.next_u32()?;
+                // The only flag: volatile state goes once it was taken. It always does.
+                let _flags = stream.next_u32()?;
                 let mut machine = host.machine();
-                if flags & DELETE_VOLATILE != 0 {
-                    machine.volatile = None;
-                }
                 machine.power_off();
                 machine.power_on();
                 drop(machine);
@@ -126,6 +125,10 @@ pub(crate) fn serve(host: &Host, mut stream: Stream) -> io::Result<()> {
                 answer(&mut stream, &[outcome(is_done)])?;
             }
             command::CANCEL => answer(&mut stream, &[SUCCESS])?,
+            command::STORE_VOLATILE => {
+                let is_done = host.machine().store_volatile();
+                answer(&mut stream, &[outcome(is_done)])?;
+            }
             command::RESET_ESTABLISHED => {
                 let _locality = stream.next_u8()?;
                 host.machine().is_established = false;
@@ -180,7 +183,7 @@ fn set_state(host: &Host, stream: &mut Stream) -> io::Result<()> {
         && match part {
             state::PERMANENT => machine.set_permanent_state(&octets),
             state::VOLATILE => {
-                machine.volatile = Some(octets);
+                machine.set_volatile_state(octets);
                 true
             }
             state::SAVED => octets.is_empty(),

@@ -15,7 +15,8 @@ use tpm::provision::{StandardTemplate, VOLATILE_SIZE_MAX};
 use crate::blob;
 use crate::keys::ReadyKeys;
 use crate::options::Options;
-use crate::storage::{self, Records};
+use crate::storage::{self, Records, StateFiles};
+use crate::volatile::Volatile;
 
 /// Octets of the longest response.
 const RESPONSE_SIZE_MAX: usize = 4096;
@@ -41,8 +42,8 @@ pub(crate) struct Machine {
     pub(crate) locality: u8,
     /// Whether there was a dynamic launch since somebody said that it is known.
     pub(crate) is_established: bool,
-    /// What another server's memory held: taken at the next power-on.
-    pub(crate) volatile: Option<Vec<u8>>,
+    /// What this or another server's memory held: taken at the next power-on.
+    volatile: Volatile,
 }
 
 struct HostPlatform {
@@ -58,6 +59,8 @@ impl Host {
     /// Opens the state and gives the TPM power.
     pub(crate) fn open(options: &Options) -> Result<Self, String> {
         let storage = storage::open(options.state.as_ref())?;
+        let volatile = Volatile::open(options.state.as_ref().map(StateFiles::volatile))
+            .map_err(|problem| format!("the volatile state: {problem}"))?;
         let keys = ReadyKeys::start(options.ready_keys)
             .map_err(|problem| format!("no source of keys: {problem}"))?;
         let platform = HostPlatform {
@@ -74,7 +77,7 @@ impl Host {
             is_on: false,
             locality: 0,
             is_established: false,
-            volatile: None,
+            volatile,
         };
         machine.power_on();
         Ok(Self { inner: Mutex::new(machine) })
@@ -92,14 +95,23 @@ impl Machine {
         if !self.is_on {
             self.tpm.power_on(&mut self.platform);
             self.is_on = true;
-            if let Some(octets) = self.volatile.take()
-                && self.tpm.restore_volatile(&mut self.platform, &octets).is_err()
-            {
-                eprintln!("tpm_server: the volatile state cannot be used");
-            }
+            self.resume();
             // Another state may have been put into its storage.
             self.seeds = None;
             self.note_seeds();
+        }
+    }
+
+    /// Goes on with a volatile state that was kept, which is used once.
+    fn resume(&mut self) {
+        match self.volatile.take() {
+            Ok(None) => {}
+            Ok(Some(octets)) => {
+                if self.tpm.restore_volatile(&mut self.platform, &octets).is_err() {
+                    eprintln!("tpm_server: the volatile state cannot be used");
+                }
+            }
+            Err(problem) => eprintln!("tpm_server: the volatile state: {problem}"),
         }
     }
 
@@ -122,7 +134,7 @@ impl Machine {
     /// Begins a measurement by hardware; whether the TPM works.
     pub(crate) fn hash_start(&mut self) -> bool {
         self.is_established = true;
-        self.is_on && self.tpm.hash_start(&mut self.platform).is_ok()
+        self.is_on && self.parts_from_kept() && self.tpm.hash_start(&mut self.platform).is_ok()
     }
 
     /// Goes on with a measurement; whether the TPM works.
@@ -148,6 +160,29 @@ impl Machine {
         Some(octets)
     }
 
+    /// Keeps what memory holds for the next time that there is power; whether that was done.
+    pub(crate) fn store_volatile(&mut self) -> bool {
+        let Some(octets) = self.volatile_state() else { return false };
+        match self.volatile.store(octets) {
+            Ok(()) => true,
+            Err(problem) => {
+                eprintln!("tpm_server: the volatile state: {problem}");
+                false
+            }
+        }
+    }
+
+    /// Takes what another server's memory held.
+    pub(crate) fn set_volatile_state(&mut self, octets: Vec<u8>) {
+        self.volatile.set(octets);
+    }
+
+    /// The TPM goes on: what was kept of it is forgotten, for later it would turn the TPM back.
+    /// Whether that was done.
+    fn parts_from_kept(&mut self) -> bool {
+        !self.volatile.is_there() || self.volatile.forget().is_ok()
+    }
+
     /// Replaces all records of a TPM without power; whether that was done.
     pub(crate) fn set_permanent_state(&mut self, octets: &[u8]) -> bool {
         !self.is_on && blob::import(&mut self.platform.storage, octets).is_ok()
@@ -156,6 +191,9 @@ impl Machine {
     /// Executes a command; a TPM without power says nothing.
     pub(crate) fn execute(&mut self, locality: u8, command: &[u8]) -> Vec<u8> {
         if !self.is_on {
+            return Vec::new();
+        }
+        if !self.parts_from_kept() {
             return Vec::new();
         }
         let mut response = vec![0; RESPONSE_SIZE_MAX];

@@ -16,6 +16,7 @@ mod options;
 mod raw;
 mod storage;
 mod stream;
+mod volatile;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixListener;

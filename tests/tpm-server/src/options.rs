@@ -14,6 +14,7 @@ usage: tpm_server [-port N] [--state FILE] [--key FILE] [--sync] [--data ADDRESS
                    unless --data is given)
   --state FILE     a disk image with what persists, made if it isn't there (default: tpm-state in
                    the working directory)
+                   (and FILE.volatile, when swtpm's control channel is told to keep volatile state)
   --key FILE       the 32 bytes that open it, made with it (default: the state's name and .key)
   --sync           each commit waits for the disk: what was acknowledged survives a loss of the
                    host's power (without: the end of this process)

@@ -34,11 +34,18 @@ pub(crate) struct StateFiles {
 
 impl StateFiles {
     fn key(&self) -> PathBuf {
-        self.key.clone().unwrap_or_else(|| {
-            let mut name = self.state.clone().into_os_string();
-            name.push(".key");
-            PathBuf::from(name)
-        })
+        self.key.clone().unwrap_or_else(|| self.beside(".key"))
+    }
+
+    /// Where what is in memory is kept when somebody asks for it.
+    pub(crate) fn volatile(&self) -> PathBuf {
+        self.beside(".volatile")
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.state.clone().into_os_string();
+        name.push(ending);
+        PathBuf::from(name)
     }
 }
 
