@@ -7,9 +7,11 @@
 
 mod client;
 mod nv;
+mod signature;
 mod x509;
 
 use client::{Fields, Octets, Tpm};
+use tpm::crypto::ecc::EccCurve;
 use tpm::crypto::hash::HashAlgorithm;
 use tpm::crypto::hmac::Hmac;
 
@@ -22,8 +24,11 @@ const ACTIVATE_CREDENTIAL: u32 = 0x147;
 const DUPLICATE: u32 = 0x14b;
 const REWRAP: u32 = 0x152;
 const CREATE: u32 = 0x153;
+const ECDH_ZGEN: u32 = 0x154;
+const HMAC: u32 = 0x155;
 const IMPORT: u32 = 0x156;
 const LOAD: u32 = 0x157;
+const SIGN: u32 = 0x15d;
 const UNSEAL: u32 = 0x15e;
 const FLUSH_CONTEXT: u32 = 0x165;
 const LOAD_EXTERNAL: u32 = 0x167;
@@ -31,6 +36,7 @@ const MAKE_CREDENTIAL: u32 = 0x168;
 const POLICY_COMMAND_CODE: u32 = 0x16c;
 const READ_PUBLIC: u32 = 0x173;
 const START_AUTH_SESSION: u32 = 0x176;
+const ENCRYPT_DECRYPT_2: u32 = 0x193;
 
 /// Storage keys of each kind: P-256 and P-384 with their hashes, RSA 2048, and AES-256 below.
 fn storage_keys() -> [Vec<u8>; 4] {
@@ -133,18 +139,46 @@ fn policy_session(tpm: &mut Tpm) -> u32 {
     session
 }
 
-/// Objects that can be duplicated, with the data that their creation needs: sealed data, an ECC
-/// signing key, an HMAC key, a storage key of a block cipher.
-fn duplicable() -> [(Vec<u8>, &'static [u8]); 4] {
+/// An object that can be duplicated.
+struct Duplicable {
+    public: Vec<u8>,
+    /// Data that its creation needs.
+    data: &'static [u8],
+    /// A use of the secret part: a command and its parameters, whose answer is always the same.
+    question: Option<(u32, Vec<u8>)>,
+}
+
+/// Sealed data; keys of RSA, a curve, an HMAC and a block cipher; a storage key of a block cipher.
+fn duplicable() -> [Duplicable; 6] {
     let policy = duplication_policy();
-    let object =
-        |front: &[u16], back: &[u16]| Octets::default().words(front).sized(&policy).words(back).0;
+    let object = |front: &[u16], back: &[u16], question| Duplicable {
+        public: Octets::default().words(front).sized(&policy).words(back).0,
+        data: b"",
+        question,
+    };
+    let words = |front: &[u8], words: &[u16]| Octets::default().sized(front).words(words);
+    let hmac = words(b"message", &[0x0b]).0;
+    let rsassa = words(&[7; 32], &[0x14, 0x0b, 0x8024]).u32(NULL).sized(b"").0;
+    let cipher = Octets::default().sized(&[7; 48]).u8(0).u16(0x43).sized(&[9; 16]).0;
+    let parameters = EccCurve::NistP256.parameters();
+    let generator = Octets::default().sized(parameters.g_x).sized(parameters.g_y).0;
+    let point = Octets::default().sized(&generator).0;
+    let mut sealed = object(&[8, 0x0b, 0, 0x0040], &[0x10, 0], Some((UNSEAL, Vec::new())));
+    sealed.data = b"sealed data";
     [
-        (object(&[8, 0x0b, 0, 0x0040], &[0x10, 0]), b"sealed data"),
-        (object(&[0x23, 0x0b, 4, 0x0060], &[0x10, 0x10, 3, 0x10, 0, 0]), b""),
-        (object(&[8, 0x0b, 4, 0x0060], &[5, 0x0b, 0]), b""),
-        (object(&[0x25, 0x0b, 3, 0x0060], &[6, 128, 0x43, 0]), b""),
+        sealed,
+        object(&[1, 0x0b, 4, 0x0060], &[0x10, 0x10, 2048, 0, 0, 0], Some((SIGN, rsassa))),
+        object(&[0x23, 0x0b, 2, 0x0060], &[0x10, 0x10, 3, 0x10, 0, 0], Some((ECDH_ZGEN, point))),
+        object(&[8, 0x0b, 4, 0x0060], &[5, 0x0b, 0], Some((HMAC, hmac))),
+        object(&[0x25, 0x0b, 6, 0x0060], &[6, 128, 0x43, 0], Some((ENCRYPT_DECRYPT_2, cipher))),
+        object(&[0x25, 0x0b, 3, 0x0060], &[6, 128, 0x43, 0], None),
     ]
+}
+
+/// What a loaded object answers to its question.
+fn answer(tpm: &mut Tpm, handle: u32, object: &Duplicable) -> Option<Vec<u8>> {
+    let (code, body) = object.question.as_ref()?;
+    Some(tpm.authorised(*code, &[handle], 1, body).expect("an object that can be used"))
 }
 
 struct Duplicate {
@@ -153,29 +187,32 @@ struct Duplicate {
     inner_key: Vec<u8>,
     private: Vec<u8>,
     seed: Vec<u8>,
+    /// What the original answers.
+    answer: Option<Vec<u8>>,
 }
 
 /// Makes an object below `parent` and duplicates it for a new parent.
 fn duplicate(
     tpm: &mut Tpm,
     parent: u32,
-    (template, data): &(Vec<u8>, &[u8]),
+    object: &Duplicable,
     new_parent: u32,
     inner: &[u16],
 ) -> Duplicate {
-    let created = tpm.authorised(CREATE, &[parent], 1, &creation(data, template));
+    let created = tpm.authorised(CREATE, &[parent], 1, &creation(object.data, &object.public));
     let created = created.expect("a new object");
     let mut fields = Fields(&created);
     let (private, public) = (fields.sized(), fields.sized());
     let body = Octets::default().sized(private).sized(public).0;
     let loaded = tpm.authorised(LOAD, &[parent], 1, &body).expect("a loaded object");
     let mut fields = Fields(&loaded);
-    let (object, name) = (fields.u32(), fields.sized().to_vec());
+    let (handle, name) = (fields.u32(), fields.sized().to_vec());
+    let answer = answer(tpm, handle, object);
     let session = policy_session(tpm);
     let body = Octets::default().sized(b"").words(inner).0;
-    let duplicated = tpm.with_sessions(DUPLICATE, &[object, new_parent], &[session], &body);
+    let duplicated = tpm.with_sessions(DUPLICATE, &[handle, new_parent], &[session], &body);
     let duplicated = duplicated.expect("a duplicate");
-    flush(tpm, object);
+    flush(tpm, handle);
     flush(tpm, session);
     let mut fields = Fields(&duplicated);
     Duplicate {
@@ -184,6 +221,7 @@ fn duplicate(
         inner_key: fields.sized().to_vec(),
         private: fields.sized().to_vec(),
         seed: fields.sized().to_vec(),
+        answer,
     }
 }
 
@@ -221,10 +259,7 @@ fn duplicate_travels(from: &mut Tpm, to: &mut Tpm) {
             for inner in INNER {
                 let duplicate = duplicate(from, parent, object, outside, inner);
                 let handle = import(to, new_parent, &duplicate, inner);
-                if !object.1.is_empty() {
-                    let unsealed = to.authorised(UNSEAL, &[handle], 1, &[]);
-                    assert_eq!(unsealed, Ok(Octets::default().sized(object.1).0));
-                }
+                assert_eq!(answer(to, handle, object), duplicate.answer);
                 flush(to, handle);
             }
         }
@@ -298,6 +333,7 @@ fn derivation_parent(tpm: &mut Tpm) -> u32 {
         inner_key: Vec::new(),
         private,
         seed: Vec::new(),
+        answer: None,
     };
     let handle = import(tpm, parent, &duplicate, INNER[0]);
     flush(tpm, parent);
