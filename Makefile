@@ -17,7 +17,7 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
 .PHONY: help run test check attest test-suites test-differential fuzz-smoke dependencies boots-20 \
-	test-powercut figures cross-check bench bench-keys tpm-server guest guest-update install clean
+	test-powercut figures cross-check bench bench-keys keys-50 tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ cross-check: install ## launch digest, ID block and reports against others' impl
 bench-keys: ## CPU time of RSA keys and private operations beside other implementations
 	@$(CARGO) run --quiet --release --package crypto-pool --example keys -- $(KEYS)
 	@$(CARGO) run --quiet --release --package crypto-pool --example private
+
+keys-50: install ## three guests create KEYS=50 keys in a row and go on (docs/key-pool.md)
+	@KEYS=$(or $(KEYS),50) $(CARGO) test --quiet --package launcher --test keys -- --nocapture --test-threads=1
 
 tpm-server: ## the TPM engine behind a socket (ARGS="--help" for its options)
 	@$(CARGO) run --quiet --release --package tpm-server -- $(ARGS)

@@ -6,30 +6,20 @@
 //! crate and two primes of `crypto-primes` there is the OpenSSL that is installed, in a process of
 //! its own (`openssl_keys.py`); without it its column is missing.
 
+mod cpu_time;
+mod hashed;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use cpu_time::cpu_time;
+use crypto_pool::Random;
 use crypto_pool::arithmetic::Backend;
 use crypto_pool::search::{KeyKind, KeySearch};
-use crypto_pool::{NoRandomness, Random};
 use crypto_primes::{Flavor, random_prime};
+use hashed::Hashed;
 use rsa::BoxedUint;
-
-/// Bytes of SHA-256 in counter mode: the generator's own cost is not what is measured here.
-struct Hashed(u64);
-
-impl Random for Hashed {
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
-        use sha2::Digest;
-        for chunk in bytes.chunks_mut(32) {
-            self.0 += 1;
-            let block = sha2::Sha256::digest(self.0.to_le_bytes());
-            chunk.copy_from_slice(&block[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
 
 impl rand_core::TryRng for Hashed {
     type Error = core::convert::Infallible;
@@ -54,13 +44,6 @@ impl rand_core::TryRng for Hashed {
 
 impl rand_core::TryCryptoRng for Hashed {}
 
-/// Time that this thread was on a processor; the wall's says more about other programs.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
-    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("a number"))
-}
-
 fn measure(make: impl FnOnce()) -> Duration {
     let begin = cpu_time();
     make();
@@ -70,7 +53,7 @@ fn measure(make: impl FnOnce()) -> Duration {
 fn search(bits: u16, backend: Backend, round: u64) {
     let (mut draws, mut witnesses) = (Hashed(round << 32), Hashed(round << 48));
     let mut search = KeySearch::new(KeyKind::usual(bits), backend).expect("a usual kind");
-    while search.step(2000, &mut draws, &mut witnesses).expect("randomness").is_none() {}
+    while search.step(&mut 2000, &mut draws, &mut witnesses).expect("randomness").is_none() {}
 }
 
 /// Another process that makes keys with OpenSSL.

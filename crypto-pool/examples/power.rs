@@ -2,9 +2,12 @@
 //! How long the parts of an exponentiation take with each backend: `cargo run --release --example
 //! power -p crypto-pool`.
 
+mod cpu_time;
+
 use std::hint::black_box;
 use std::time::Duration;
 
+use cpu_time::cpu_time;
 use crypto_pool::arithmetic::{Backend, Modulus, Scratch, secret_power};
 
 fn measure<const N: usize>(name: &str, backend: Backend) {
@@ -53,13 +56,6 @@ fn measure<const N: usize>(name: &str, backend: Backend) {
     );
     let bits = 64 * N;
     println!("{name} {bits:4} bits: multiply {multiply:?}, square {square:?}, power {power:?}");
-}
-
-/// Time that this thread was on a processor; the wall's says more about other programs.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
-    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("a number"))
 }
 
 fn main() {

@@ -3,38 +3,19 @@
 //! Blinded and checked in all cases: the TPM engine's with its own and with this crate's
 //! exponentiation, and that of the `rsa` crate.
 
+mod cpu_time;
+#[path = "../tests/engine_power/mod.rs"]
+mod engine_power;
+
 use std::hint::black_box;
 use std::time::Duration;
 
-use crypto_pool::arithmetic::{Backend, public_power, secret_power};
+use cpu_time::cpu_time;
+use crypto_pool::arithmetic::Backend;
+use engine_power::Fast;
 use rsa::BoxedUint;
-use tpm::crypto::CryptoError;
 use tpm::crypto::drbg::CtrDrbg;
 use tpm::crypto::rsa::{ModularPower, Portable, RsaPrivateKey, generate_prime_pair};
-
-struct Fast(Backend);
-
-impl ModularPower for Fast {
-    fn secret(
-        &self,
-        base: &[u64],
-        exponent: &[u64],
-        modulus: &[u64],
-        result: &mut [u64],
-    ) -> Result<(), CryptoError> {
-        secret_power(self.0, base, exponent, modulus, result).map_err(|_| CryptoError::Size)
-    }
-
-    fn public(
-        &self,
-        base: &[u64],
-        exponent: u32,
-        modulus: &[u64],
-        result: &mut [u64],
-    ) -> Result<(), CryptoError> {
-        public_power(self.0, base, exponent, modulus, result).map_err(|_| CryptoError::Size)
-    }
-}
 
 /// The engine's generator for the `rsa` crate.
 struct Drbg(CtrDrbg);
@@ -61,13 +42,6 @@ impl rand_core::TryRng for Drbg {
 }
 
 impl rand_core::TryCryptoRng for Drbg {}
-
-/// Time that this thread was on a processor; the wall's says more about other programs.
-fn cpu_time() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a Linux kernel");
-    let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(nanoseconds.expect("a number"))
-}
 
 fn measure(count: u32, mut operation: impl FnMut()) -> Duration {
     operation();

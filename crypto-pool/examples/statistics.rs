@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Statistics of generated keys: `cargo run --release --example statistics -p crypto-pool [count
-//! [bits]]`, 1024-bit keys unless said otherwise. With `--print` as the third argument it prints
-//! the primes instead, one key a line, for another program to check.
+//! Statistics of generated keys: `cargo run --release --example statistics -p crypto-pool …`
+//!
+//! * `print COUNT [BITS [PIECE]]` prints the primes of keys, one key a line, for this program and
+//!   others to check. Pieces with different numbers can be made side by side.
+//! * Without arguments it reads such lines and says what follows.
 //!
 //! * ROCA (CVE-2017-15361): primes of the broken library were powers of 65537 modulo many small
 //!   primes, and so were its moduli; the chance that one of ours is, is far below 2^-100.
@@ -9,26 +11,13 @@
 //! * Independence: the correlation of the highest bits of p and q, and how often q is above p.
 //! * No prime occurs twice.
 
+mod hashed;
+
 use std::collections::HashSet;
 
 use crypto_pool::arithmetic::Backend;
-use crypto_pool::search::{KeyKind, KeySearch, RsaPrimes};
-use crypto_pool::{NoRandomness, Random};
-use sha2::Digest;
-
-/// SHA-256 in counter mode.
-struct Hashed(u64);
-
-impl Random for Hashed {
-    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
-        for chunk in bytes.chunks_mut(32) {
-            self.0 += 1;
-            let block = sha2::Sha256::digest(self.0.to_le_bytes());
-            chunk.copy_from_slice(&block[..chunk.len()]);
-        }
-        Ok(())
-    }
-}
+use crypto_pool::search::{KeyKind, KeySearch};
+use hashed::Hashed;
 
 /// The primes that ROCA's fingerprint looks at.
 const FINGERPRINT: [u64; 20] =
@@ -53,42 +42,56 @@ fn fraction(number: &[u8]) -> f64 {
     high as f64 / 2f64.powi(64)
 }
 
-fn make(count: u64, bits: u16) -> Vec<RsaPrimes> {
-    let (mut draws, mut witnesses) = (Hashed(0), Hashed(1 << 60));
+/// Prints the primes of `count` keys in hexadecimal, a line each; pieces with different numbers have
+/// nothing in common.
+fn print(count: u64, bits: u16, piece: u64) {
+    let (mut draws, mut witnesses) = (Hashed(piece << 40), Hashed(1 << 62 | piece << 40));
     let mut search = KeySearch::new(KeyKind::usual(bits), Backend::detect()).expect("a kind");
-    (0..count)
-        .map(|_| {
-            loop {
-                let found = search.step(100_000, &mut draws, &mut witnesses).expect("randomness");
-                if let Some(primes) = found {
-                    break primes;
-                }
-            }
-        })
-        .collect()
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut made = 0;
+    while made < count {
+        let found = search.step(&mut 100_000, &mut draws, &mut witnesses).expect("randomness");
+        if let Some(key) = found {
+            println!("{} {}", hex(key.p()), hex(key.q()));
+            made += 1;
+        }
+    }
+}
+
+/// p and q of a line.
+fn parse(line: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let number = |text: &str| {
+        let digits = text.as_bytes().as_chunks::<2>().0.iter();
+        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    };
+    let (p, q) = line.split_once(' ')?;
+    Some((number(p)?, number(q)?))
 }
 
 fn main() {
-    let argument = |index: usize| std::env::args().nth(index);
-    let count = argument(1).map_or(1000, |text| text.parse().expect("a count"));
-    let bits = argument(2).map_or(1024, |text| text.parse().expect("a length"));
-    let keys = make(count, bits);
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    if argument(3).as_deref() == Some("--print") {
-        for key in &keys {
-            println!("{} {}", hex(key.p()), hex(key.q()));
-        }
-        return;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize, default: u64| {
+        arguments.get(index).map_or(default, |text| text.parse().expect("a number"))
+    };
+    if arguments.first().map(String::as_str) == Some("print") {
+        let bits = u16::try_from(number(2, 2048)).expect("a length");
+        print(number(1, 100), bits, number(3, 0));
+    } else {
+        let lines = std::io::stdin().lines();
+        let keys = lines.map(|line| parse(&line.expect("text")).expect("two numbers")).collect();
+        check(keys);
     }
+}
 
-    let roca = keys.iter().filter(|key| {
-        FINGERPRINT.iter().all(|prime| {
-            is_power(modulo(key.p(), *prime) * modulo(key.q(), *prime) % prime, *prime)
-        })
+fn check(keys: Vec<(Vec<u8>, Vec<u8>)>) {
+    let roca = keys.iter().filter(|(p, q)| {
+        FINGERPRINT
+            .iter()
+            .all(|prime| is_power(modulo(p, *prime) * modulo(q, *prime) % prime, *prime))
     });
-    println!("ROCA fingerprints: {}", roca.count());
+    println!("keys: {}, ROCA fingerprints: {}", keys.len(), roca.count());
 
-    let primes: Vec<&[u8]> = keys.iter().flat_map(|key| [key.p(), key.q()]).collect();
+    let primes: Vec<&[u8]> = keys.iter().flat_map(|(p, q)| [&p[..], &q[..]]).collect();
     let different: HashSet<_> = primes.iter().collect();
     println!("primes: {}, different: {}", primes.len(), different.len());
 
@@ -104,8 +107,7 @@ fn main() {
         "highest bits in 16 bins: {bins:?}, chi-square {square:.1} (15 degrees: 95 % below 25)"
     );
 
-    let pairs: Vec<(f64, f64)> =
-        keys.iter().map(|key| (fraction(key.p()), fraction(key.q()))).collect();
+    let pairs: Vec<(f64, f64)> = keys.iter().map(|(p, q)| (fraction(p), fraction(q))).collect();
     let number = pairs.len() as f64;
     let mean = |part: fn(&(f64, f64)) -> f64| pairs.iter().map(part).sum::<f64>() / number;
     let (p, q) = (mean(|pair| pair.0), mean(|pair| pair.1));

@@ -1,25 +1,41 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Jobs: searches for keys that somebody asked for and that were not ready. The one who asked is
-//! told to come again, and every time that he does the job gets a longer slice of time, so that
-//! he never comes too often (docs/key-pool.md has the arithmetic).
+//! Jobs: searches for keys that somebody asked for and that were not ready. The one who asks is
+//! told to come again, and every time that he does the job gets a slice of time, so that he never
+//! comes too often (docs/key-pool.md has the arithmetic).
+//!
+//! All work is counted in multiplications of 1024 bits.
 
 use crate::primaries::DerivationName;
 use crate::random::Random;
 use crate::search::{KeyKind, KeySearch, RsaPrimes, SearchFault};
+use crate::tally::Tally;
 
-/// Multiplications that a job gets when it is asked for the first time: what takes about half a
-/// millisecond with keys of 2048 bits.
+/// The slice of the first attempt: what takes about half a millisecond. Whoever works in the
+/// background has the key ready at the next.
 pub const FIRST_SLICE: u32 = 2_000;
-/// A slice is this many times longer than the one before.
-pub const SLICE_GROWTH: u32 = 3;
-/// The longest slice: no search that ends at all lasts longer than this and the ones before.
-pub const SLICE_MAX: u32 = FIRST_SLICE * SLICE_GROWTH.pow(7);
 
-/// The slice of the attempt with this number, from 0 on.
+/// The longest slice of an attempt: eight attempts suffice for all but one search in 10⁹.
 #[must_use]
-pub const fn slice(attempt: u32) -> u32 {
-    let slice = FIRST_SLICE.saturating_mul(SLICE_GROWTH.saturating_pow(attempt));
-    if slice < SLICE_MAX { slice } else { SLICE_MAX }
+pub const fn longest_slice(kind: KeyKind) -> u32 {
+    match kind.bits {
+        1024 => 17_000,
+        2048 => 220_000,
+        3072 => 1_035_000,
+        _ => 3_200_000,
+    }
+}
+
+/// What has been done on a job at the end of the attempt with this number, from 0 on: the second
+/// attempt adds a quarter of the longest slice, the third a half, and every other all of it.
+#[must_use]
+pub const fn owed(kind: KeyKind, attempt: u32) -> u32 {
+    let quarters = match attempt {
+        0 => 0,
+        1 => 1,
+        2 => 3,
+        _ => attempt.saturating_sub(2).saturating_mul(4).saturating_add(3),
+    };
+    (longest_slice(kind) / 4).saturating_mul(quarters).saturating_add(FIRST_SLICE)
 }
 
 /// What a search is to find, and where its draws come from.
@@ -59,7 +75,8 @@ pub struct Task<D> {
 }
 
 impl<D: Random> Task<D> {
-    /// Goes on for at most `budget` multiplications (and 40). `draws` are for a fresh key.
+    /// Goes on for at most `budget` multiplications (and what 40 of the primes' length weigh).
+    /// `draws` are for a fresh key. What it took is added to `tally`, and returned.
     ///
     /// # Errors
     /// [`SearchFault`]; the task is of no use then.
@@ -68,12 +85,20 @@ impl<D: Random> Task<D> {
         budget: u32,
         draws: &mut D,
         witnesses: &mut D,
-    ) -> Result<Option<RsaPrimes>, SearchFault> {
+        tally: &mut Tally,
+    ) -> Result<(Option<RsaPrimes>, u32), SearchFault> {
+        let kind = self.product.kind();
         let draws = match &mut self.product {
             Product::Fresh(_) => draws,
             Product::Derived(_, _, draws) => draws,
         };
-        self.search.step(budget, draws, witnesses)
+        let scaled = kind.scale(budget);
+        let mut left = scaled;
+        let result = self.search.step(&mut left, draws, witnesses);
+        let work = kind.weigh(scaled.saturating_sub(left));
+        let found = result?;
+        tally.note_work(work, self.search.take_draws(), found.is_some());
+        Ok((found, work))
     }
 }
 
@@ -84,6 +109,8 @@ pub struct Job<D> {
     pub task: Task<D>,
     /// What it found while nobody asked.
     pub found: Option<RsaPrimes>,
+    /// Multiplications so far, whoever did them.
+    pub done: u32,
     /// How often it was asked for.
     attempts: u32,
     /// When it was asked for last.
@@ -91,11 +118,14 @@ pub struct Job<D> {
 }
 
 impl<D> Job<D> {
-    /// The number of this attempt, from 0 on.
-    pub const fn next_attempt(&mut self) -> u32 {
+    /// Begins an attempt: its number, from 0 on, and the multiplications that are due in it, which
+    /// are fewer if others have worked on the job since the last one.
+    pub fn next_attempt(&mut self) -> (u32, u32) {
         let attempt = self.attempts;
         self.attempts = self.attempts.saturating_add(1);
-        attempt
+        let kind = self.task.product.kind();
+        let due = owed(kind, attempt).saturating_sub(self.done);
+        (attempt, due.min(longest_slice(kind)))
     }
 }
 
@@ -130,7 +160,7 @@ impl<D, const COUNT: usize> Jobs<D, COUNT> {
         let asked = |place: &Option<Job<D>>| place.as_ref().map_or(0, |job| job.asked);
         let (place, oldest) =
             self.places.iter_mut().enumerate().min_by_key(|(_, place)| asked(place))?;
-        *oldest = Some(Job { task, found: None, attempts: 0, asked: self.clock });
+        *oldest = Some(Job { task, found: None, done: 0, attempts: 0, asked: self.clock });
         Some(place)
     }
 
@@ -174,10 +204,46 @@ impl<D, const COUNT: usize> Default for Jobs<D, COUNT> {
 mod tests {
     use super::*;
 
+    const LENGTHS: [u16; 4] = [1024, 2048, 3072, 4096];
+
+    fn job(kind: KeyKind) -> Job<crate::search::tests::Hashed> {
+        let search = KeySearch::new(kind, crate::arithmetic::Backend::detect()).unwrap();
+        let task = Task { product: Product::Fresh(kind), search };
+        Job { task, found: None, done: 0, attempts: 0, asked: 0 }
+    }
+
     #[test]
-    fn slices_grow_and_end() {
-        assert_eq!((slice(0), slice(1), slice(2)), (2_000, 6_000, 18_000));
-        assert_eq!(slice(7), SLICE_MAX);
-        assert_eq!(slice(u32::MAX), SLICE_MAX);
+    fn no_attempt_is_longer_than_the_longest() {
+        for kind in LENGTHS.map(KeyKind::usual) {
+            let mut job = job(kind);
+            job.attempts = u32::MAX;
+            assert_eq!(job.next_attempt().1, longest_slice(kind));
+            assert_eq!(owed(kind, u32::MAX), u32::MAX);
+        }
+    }
+
+    #[test]
+    fn slices_grow_to_the_longest() {
+        for kind in LENGTHS.map(KeyKind::usual) {
+            let mut job = job(kind);
+            let slices = [0; 8].map(|_| {
+                let (_, due) = job.next_attempt();
+                job.done += due;
+                due
+            });
+            let longest = longest_slice(kind);
+            assert_eq!(slices[..4], [FIRST_SLICE, longest / 4, longest / 2, longest]);
+            assert_eq!(slices[4..], [longest; 4]);
+        }
+    }
+
+    #[test]
+    fn what_others_did_is_not_due() {
+        let mut job = job(KeyKind::usual(2048));
+        job.done = 1_000;
+        assert_eq!(job.next_attempt(), (0, 1_000));
+        job.done = 57_001;
+        assert_eq!(job.next_attempt(), (1, 0));
+        assert_eq!(job.next_attempt(), (2, 109_999));
     }
 }

@@ -10,6 +10,7 @@
 //! | [`pool`] | a shelf for each length of key |
 //! | [`primaries`] | the primes of derivations that were done before |
 //! | [`jobs`] | searches that somebody comes again for |
+//! | [`tally`] | what was done, in numbers |
 //! | [`workshop`] | where one processor at a time works for all of these |
 //!
 //! The crate knows nothing of TPMs; it only finds primes. Its callers make keys of them.
@@ -26,6 +27,7 @@ pub mod shelf;
 #[cfg(test)]
 mod shelf_tests;
 mod sync;
+pub mod tally;
 pub mod workshop;
 
 pub use random::{NoRandomness, Random};

@@ -3,15 +3,16 @@
 //! it is tested that they fit: both find the same primes from the same draws, and the engine's RSA
 //! computes the same with this crate's exponentiation.
 
-use crypto_pool::arithmetic::{Backend, public_power, secret_power};
+mod engine_power;
+
+use crypto_pool::arithmetic::Backend;
 use crypto_pool::search::{KeyKind, KeySearch};
 use crypto_pool::{NoRandomness, Random};
+use engine_power::Fast;
 use tpm::crypto::CryptoError;
 use tpm::crypto::drbg::{CtrDrbg, DerivationVersion};
 use tpm::crypto::hash::HashAlgorithm;
-use tpm::crypto::rsa::{
-    ModularPower, Portable, RsaPrivateKey, generate_prime_pair, pss_sign, pss_verify,
-};
+use tpm::crypto::rsa::{Portable, RsaPrivateKey, generate_prime_pair, pss_sign, pss_verify};
 
 /// The engine's generator as this crate's source of draws.
 struct Draws(CtrDrbg);
@@ -19,31 +20,6 @@ struct Draws(CtrDrbg);
 impl Random for Draws {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
         tpm::crypto::Random::fill(&mut self.0, bytes).map_err(|_| NoRandomness)
-    }
-}
-
-/// This crate's exponentiation as the engine's.
-struct Fast(Backend);
-
-impl ModularPower for Fast {
-    fn secret(
-        &self,
-        base: &[u64],
-        exponent: &[u64],
-        modulus: &[u64],
-        result: &mut [u64],
-    ) -> Result<(), CryptoError> {
-        secret_power(self.0, base, exponent, modulus, result).map_err(|_| CryptoError::Size)
-    }
-
-    fn public(
-        &self,
-        base: &[u64],
-        exponent: u32,
-        modulus: &[u64],
-        result: &mut [u64],
-    ) -> Result<(), CryptoError> {
-        public_power(self.0, base, exponent, modulus, result).map_err(|_| CryptoError::Size)
     }
 }
 
@@ -62,7 +38,7 @@ fn both_find_the_same_primes() {
         let mut source = Draws(draws(number));
         let mut witnesses = Draws(CtrDrbg::from_seed(&[9; 48]));
         let found = loop {
-            if let Some(found) = search.step(10_000, &mut source, &mut witnesses).unwrap() {
+            if let Some(found) = search.step(&mut 10_000, &mut source, &mut witnesses).unwrap() {
                 break found;
             }
         };

@@ -8,7 +8,7 @@ use super::prime::{PrimeSearch, SearchFault, Secret, random_number, remainder};
 use crate::arithmetic::limbs::subtract_once;
 use crate::arithmetic::power::small_power;
 use crate::arithmetic::{Backend, Modulus, Power, Scratch};
-use crate::random::Random;
+use crate::random::{NoRandomness, Random};
 
 /// Bits in which the two primes of a key must differ somewhere (A.1.3, step 5.5).
 const DIFFERENCE_BITS: u32 = 100;
@@ -40,6 +40,14 @@ impl KeyKind {
         let ratio = u64::from(self.bits.max(1));
         let scaled = u64::from(budget) * 2048 * 2048 / (ratio * ratio);
         u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// How many multiplications of 1024 bits take as long as `count` of its primes' length.
+    #[must_use]
+    pub fn weigh(self, count: u32) -> u32 {
+        let ratio = u64::from(self.bits);
+        let weight = u64::from(count) * ratio * ratio / (2048 * 2048);
+        u32::try_from(weight).unwrap_or(u32::MAX)
     }
 
     /// Length of a prime, in bytes.
@@ -90,7 +98,10 @@ impl core::fmt::Debug for RsaPrimes {
 
 /// The search for a key. Everything secret in it is wiped on drop.
 #[derive(Debug)]
-pub struct KeySearch(Sized);
+pub struct KeySearch {
+    search: Sized,
+    draws: u32,
+}
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to put a variant away")]
@@ -111,18 +122,20 @@ impl KeySearch {
         if kind.exponent < 3 || kind.exponent.is_multiple_of(2) {
             return Err(SearchFault::Unsupported);
         }
-        Ok(Self(match kind.bits {
+        let search = match kind.bits {
             1024 => Sized::Rsa1024(PairSearch::new(kind.exponent, backend)),
             2048 => Sized::Rsa2048(PairSearch::new(kind.exponent, backend)),
             3072 => Sized::Rsa3072(PairSearch::new(kind.exponent, backend)),
             4096 => Sized::Rsa4096(PairSearch::new(kind.exponent, backend)),
             _ => return Err(SearchFault::Unsupported),
-        }))
+        };
+        Ok(Self { search, draws: 0 })
     }
 
     /// Goes on until the key is found or `budget` multiplications of primes' length are used up
     /// (at most 40 more): then there is none yet. After it is found, a new search begins.
     ///
+    /// * `budget`: what is left of it is returned in its place.
     /// * `draws` determines the primes.
     /// * `witnesses` is another generator, for the tests.
     ///
@@ -130,16 +143,36 @@ impl KeySearch {
     /// [`SearchFault::Randomness`] and, if the key does not work, [`SearchFault::Arithmetic`].
     pub fn step(
         &mut self,
-        budget: u32,
+        budget: &mut u32,
         draws: &mut dyn Random,
         witnesses: &mut dyn Random,
     ) -> Result<Option<RsaPrimes>, SearchFault> {
-        match &mut self.0 {
+        let draws = &mut Counted { random: draws, requests: &mut self.draws };
+        match &mut self.search {
             Sized::Rsa1024(search) => search.step(budget, draws, witnesses),
             Sized::Rsa2048(search) => search.step(budget, draws, witnesses),
             Sized::Rsa3072(search) => search.step(budget, draws, witnesses),
             Sized::Rsa4096(search) => search.step(budget, draws, witnesses),
         }
+    }
+
+    /// Numbers that were drawn since this was asked last. All but the primes of a key that was
+    /// found are rejected, or still being tested.
+    pub const fn take_draws(&mut self) -> u32 {
+        core::mem::replace(&mut self.draws, 0)
+    }
+}
+
+/// A generator, and how often it was asked: once for each number that is drawn.
+struct Counted<'a> {
+    random: &'a mut dyn Random,
+    requests: &'a mut u32,
+}
+
+impl Random for Counted<'_> {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        *self.requests = self.requests.saturating_add(1);
+        self.random.fill(bytes)
     }
 }
 
@@ -171,11 +204,11 @@ impl<const N: usize> PairSearch<N> {
 
     fn step(
         &mut self,
-        mut budget: u32,
+        budget: &mut u32,
         draws: &mut dyn Random,
         witnesses: &mut dyn Random,
     ) -> Result<Option<RsaPrimes>, SearchFault> {
-        let result = self.go_on(&mut budget, draws, witnesses);
+        let result = self.go_on(budget, draws, witnesses);
         if !matches!(result, Ok(None)) {
             *self = Self::new(self.exponent, self.backend);
         }
@@ -322,7 +355,6 @@ pub(crate) mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::random::NoRandomness;
     use crypto_bigint::{Odd, Uint};
 
     /// A generator for tests: SHA-256 in counter mode.
@@ -368,7 +400,8 @@ pub(crate) mod tests {
         let (mut draws, mut witnesses) = (Hashed(seed), Hashed(u64::MAX / 2));
         let mut search = KeySearch::new(kind, backend).unwrap();
         for steps in 1.. {
-            if let Some(primes) = search.step(budget, &mut draws, &mut witnesses).unwrap() {
+            if let Some(primes) = search.step(&mut { budget }, &mut draws, &mut witnesses).unwrap()
+            {
                 return (primes, steps);
             }
         }
@@ -394,7 +427,7 @@ pub(crate) mod tests {
         ] {
             let mut search = KeySearch::new(KeyKind::usual(2048), backend).unwrap();
             let result = loop {
-                match search.step(1_000_000, draws, &mut Hashed(1)) {
+                match search.step(&mut 1_000_000, draws, &mut Hashed(1)) {
                     Ok(None) => {}
                     other => break other,
                 }
@@ -402,7 +435,7 @@ pub(crate) mod tests {
             assert_eq!(result.err(), Some(expected));
         }
         let mut search = KeySearch::new(KeyKind::usual(1024), backend).unwrap();
-        let result = search.step(u32::MAX, &mut Hashed(1), &mut Nothing);
+        let result = search.step(&mut { u32::MAX }, &mut Hashed(1), &mut Nothing);
         assert_eq!(result.err(), Some(SearchFault::Randomness));
     }
 

@@ -21,8 +21,8 @@ use crate::arithmetic::shift::{SHIFT_MAX, Shift};
 use crate::arithmetic::{Backend, Modulus, Power, Residue, Scratch};
 use crate::random::{NoRandomness, Random};
 
-/// Draws before a generator is taken for broken. About 1 in 1200 draws of 1024 bits and 1 in
-/// 2400 of 2048 bits is accepted; that none of 100,000 is has a probability of 2^-60.
+/// Draws before a generator is taken for broken. About 1 in 600 draws of 1024 bits and 1 in 1200
+/// of 2048 bits is accepted; that none of 100,000 is has a probability of 2^-119.
 const DRAWS_MAX: u32 = 100_000;
 /// ⌊√2·2^63⌋.
 const SQUARE_ROOT_OF_2: u64 = 0xB504_F333_F9DE_6484;

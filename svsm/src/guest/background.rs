@@ -11,7 +11,6 @@ use crate::vtpm::KeyStock;
 use crate::work::pace::Pace;
 use crate::work::residency::{Kind, RESIDENCY};
 use core::sync::atomic::{AtomicBool, Ordering};
-use crypto_pool::jobs;
 use snp_abi::Vmpl;
 use snp_abi::ghcb::ApRequest;
 use spin::Once;
@@ -129,12 +128,16 @@ pub(super) fn report() {
     for (kind, counters) in background.stock.shelves() {
         crate::info!("keys bits={} {counters:?}", kind.bits);
     }
-    let Some((multiplications, attempts)) = background.stock.work_done() else { return };
-    let last = (0u32..).zip(attempts).filter(|(_, count)| *count != 0).map(|(last, _)| last).last();
+    let Some(tally) = background.stock.work_done() else { return };
     crate::info!(
-        "keys attempts={attempts:?} longest-slice={} ticks-per-multiplication={} slice-limit={} \
-         multiplications={multiplications} slice={}",
-        last.map_or(0, jobs::slice),
+        "keys attempts={:?} sizes={:?} longest-attempt={} longest-background={} \
+         multiplications={} rejected={} ticks-per-multiplication={} slice-limit={} slice={}",
+        tally.attempts,
+        tally.attempt_sizes,
+        tally.longest_attempt,
+        tally.longest_background,
+        tally.multiplications,
+        tally.rejected,
         background.ticks_per_multiplication,
         background.pace.limit_ticks(),
         background.pace.budget(),

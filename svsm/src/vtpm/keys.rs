@@ -18,7 +18,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use crypto_pool::pool::Pool;
 use crypto_pool::search::{KeyKind, RsaPrimes};
 use crypto_pool::shelf::{Counters, Marks};
-use crypto_pool::workshop::{ATTEMPTS_COUNTED, Workshop};
+use crypto_pool::tally::Tally;
+use crypto_pool::workshop::Workshop;
 use crypto_pool::{NoRandomness, Random as PoolRandom};
 use spin::mutex::{Mutex, MutexGuard};
 use tpm::crypto::Random;
@@ -124,11 +125,9 @@ impl KeyStock {
         self.pool.counters()
     }
 
-    /// The multiplications of all searches, and how often a job was asked for the first time, the
-    /// second, and so on; `None` while another CPU works.
-    pub fn work_done(&self) -> Option<(u64, [u32; ATTEMPTS_COUNTED])> {
-        let workshop = self.workshop.try_lock()?;
-        Some((workshop.multiplications(), workshop.attempts()))
+    /// What all searches took; `None` while another CPU works.
+    pub fn work_done(&self) -> Option<Tally> {
+        Some(self.workshop.try_lock()?.tally())
     }
 
     /// The workshop, for a command; `None` when somebody stays in it too long.

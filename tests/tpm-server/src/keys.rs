@@ -117,7 +117,7 @@ impl ReadyKeys {
     /// Multiplications of all searches so far.
     #[cfg(test)]
     pub(crate) fn multiplications(&self) -> u64 {
-        self.shared.lock().multiplications()
+        self.shared.lock().tally().multiplications
     }
 
     /// Waits until everything that was planned is derived.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Creates COUNT RSA-2048 keys one after the other, without a pause, so that the pool runs dry.
+# Creates COUNT RSA-2048 keys, with pauses that are shorter than making one takes, so that the pool
+# runs dry.
 set -eu
 tpm2_createprimary -Q -C o -G ecc -c /tmp/parent.ctx
 seen=""
@@ -10,5 +11,6 @@ while [ $n -lt "$COUNT" ]; do
     case $seen in *"$digest"*) echo "the same key twice" >&2; exit 1 ;; esac
     seen="$seen $digest"
     n=$((n + 1))
+    sleep 0.05
 done
 echo "$n keys"
