@@ -15,19 +15,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// A TPM server; it ends with this value.
 pub(crate) struct Server {
+    command: Command,
     child: Child,
     folder: PathBuf,
     port: u16,
 }
 
 impl Server {
-    /// This project's.
-    pub(crate) fn ours(program: &str) -> Result<Self, Problem> {
+    /// This project's, with these options.
+    pub(crate) fn ours(program: &str, options: &[&str]) -> Result<Self, Problem> {
         let (port, control) = (free_port()?, free_port()?);
         let program = fs::canonicalize(program)?;
         let mut command = on_one_processor();
         command.arg(program);
         command.args(["--data", &port.to_string(), "--ctrl", &control.to_string()]);
+        command.args(options);
         Self::start(command, port)
     }
 
@@ -55,7 +57,15 @@ impl Server {
         fs::create_dir_all(&folder)?;
         command.current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn()?;
-        Ok(Self { child, folder, port })
+        Ok(Self { command, child, folder, port })
+    }
+
+    /// Ends it and starts it again with the state that it left.
+    pub(crate) fn restart(&mut self) -> Result<(), Problem> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = self.command.spawn()?;
+        Ok(())
     }
 
     /// The port of raw frames, once something listens there.
