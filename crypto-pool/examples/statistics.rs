@@ -42,8 +42,8 @@ fn fraction(number: &[u8]) -> f64 {
     high as f64 / 2f64.powi(64)
 }
 
-/// Prints the primes of `count` keys in hexadecimal, a line each; pieces with different numbers have
-/// nothing in common.
+/// Prints the primes of `count` keys in hexadecimal, a line each; different pieces have nothing in
+/// common.
 fn print(count: u64, bits: u16, piece: u64) {
     let (mut draws, mut witnesses) = (Hashed(piece << 40), Hashed(1 << 62 | piece << 40));
     let mut search = KeySearch::new(KeyKind::usual(bits), Backend::detect()).expect("a kind");
@@ -58,24 +58,26 @@ fn print(count: u64, bits: u16, piece: u64) {
     }
 }
 
+/// A number in hexadecimal.
+fn number(text: &str) -> Option<Vec<u8>> {
+    let octet = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    text.as_bytes().as_chunks().0.iter().map(octet).collect()
+}
+
 /// p and q of a line.
 fn parse(line: &str) -> Option<(Vec<u8>, Vec<u8>)> {
-    let number = |text: &str| {
-        let digits = text.as_bytes().as_chunks::<2>().0.iter();
-        digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-    };
     let (p, q) = line.split_once(' ')?;
     Some((number(p)?, number(q)?))
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |index: usize, default: u64| {
+    let argument = |index: usize, default: u64| {
         arguments.get(index).map_or(default, |text| text.parse().expect("a number"))
     };
     if arguments.first().map(String::as_str) == Some("print") {
-        let bits = u16::try_from(number(2, 2048)).expect("a length");
-        print(number(1, 100), bits, number(3, 0));
+        let bits = u16::try_from(argument(2, 2048)).expect("a length");
+        print(argument(1, 100), bits, argument(3, 0));
     } else {
         let lines = std::io::stdin().lines();
         let keys = lines.map(|line| parse(&line.expect("text")).expect("two numbers")).collect();
