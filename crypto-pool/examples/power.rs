@@ -5,7 +5,6 @@
 mod cpu_time;
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use cpu_time::cpu_time;
 use crypto_pool::arithmetic::{Backend, Modulus, Scratch, secret_power};
