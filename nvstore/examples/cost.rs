@@ -25,7 +25,7 @@ fn main() -> Result<(), Error> {
 fn measure(block_bytes: usize) -> Result<(), Error> {
     let capacity = Capacity::for_tpm(block_bytes);
     let mut random = SimulatedRandom::new(1);
-    let blank = SimulatedDisk::blank(block_bytes, (2 << 20) / block_bytes);
+    let blank = SimulatedDisk::blank(block_bytes, (3 << 20) / block_bytes);
     let key = master_key(1);
     let mut store = open(blank, capacity, &key, Unanchored, &mut random)?;
     for number in 0..24_u8 {
