@@ -6,6 +6,7 @@
 //! beside it. All of them lead to the same TPM.
 #![forbid(unsafe_code)]
 
+mod anchor;
 mod blob;
 mod control;
 mod disk;

@@ -9,13 +9,15 @@ use crate::storage::StateFiles;
 
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
-usage: tpm_server [-port N] [--state FILE] [--key FILE] [--sync] [--data ADDRESS] [--ctrl ADDRESS]
+usage: tpm_server [-port N] [--state FILE] [--key FILE] [--anchor FILE] [--sync]
+                  [--data ADDRESS] [--ctrl ADDRESS]
   -port N          mssim protocol on loopback: commands on N, the platform on N+1 (default 2321,
                    unless --data is given)
   --state FILE     a disk image with what persists, made if it isn't there (default: tpm-state in
                    the working directory)
                    (and FILE.volatile, when swtpm's control channel is told to keep volatile state)
   --key FILE       the 32 bytes that open it, made with it (default: the state's name and .key)
+  --anchor FILE    remembers where the state stands, made with it: an older state is refused
   --sync           each commit waits for the disk: what was acknowledged survives a loss of the
                    host's power (without: the end of this process)
   --ephemeral      nothing persists
@@ -82,6 +84,7 @@ impl Options {
         let mut options =
             Self { port: None, state: None, data: None, control: None, ready_keys: None };
         let (mut state, mut key) = (Some(PathBuf::from(DEFAULT_STATE)), None);
+        let mut anchor = None;
         let mut syncs = false;
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
@@ -95,6 +98,7 @@ impl Options {
                 }
                 "--state" => state = Some(PathBuf::from(value()?)),
                 "--key" => key = Some(PathBuf::from(value()?)),
+                "--anchor" => anchor = Some(PathBuf::from(value()?)),
                 "--sync" => syncs = true,
                 "--ephemeral" => state = None,
                 "--data" => options.data = Some(Address::parse(&value()?)?),
@@ -111,7 +115,7 @@ impl Options {
         if options.port.is_none() && options.data.is_none() && options.control.is_none() {
             options.port = Some(DEFAULT_PORT);
         }
-        options.state = state.map(|state| StateFiles { state, key, syncs });
+        options.state = state.map(|state| StateFiles { state, key, anchor, syncs });
         Ok(Some(options))
     }
 }
@@ -144,7 +148,9 @@ mod tests {
         assert_eq!(options.port, Some(4000));
         assert_eq!(parse(&[]).unwrap().unwrap().port, Some(DEFAULT_PORT));
         assert_eq!(parse(&["--ephemeral"]).unwrap().unwrap().state, None);
-        let kept = parse(&["--state", "a", "--key", "b"]).unwrap().unwrap().state.unwrap();
+        let kept = parse(&["--state", "a", "--key", "b", "--anchor", "c"]).unwrap().unwrap();
+        let kept = kept.state.unwrap();
+        assert_eq!(kept.anchor, Some(PathBuf::from("c")));
         assert_eq!((kept.state, kept.key), (PathBuf::from("a"), Some(PathBuf::from("b"))));
         let unix = parse(&["--unix", "socket"]).unwrap().unwrap();
         assert_eq!(unix.port, None);

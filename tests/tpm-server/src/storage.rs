@@ -7,11 +7,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nvstore::{Capacity, Error, Examined, MasterKey, Store, Unanchored, Unrecovered};
+use nvstore::{Capacity, Error, Examined, MasterKey, Store, Unrecovered};
 use svsm::vtpm::random::Randomness;
 use svsm::vtpm::records::StoredRecords;
 use zeroize::Zeroizing;
 
+use crate::anchor::StateAnchor;
 use crate::disk::{BLOCK_BYTES, Disk};
 use crate::host::read_entropy;
 
@@ -19,7 +20,7 @@ use crate::host::read_entropy;
 const FORMER_MAGIC: &[u8] = b"macadamia tpm 1\n";
 
 /// The records of the TPM.
-pub(crate) type Records = StoredRecords<Disk, Unanchored>;
+pub(crate) type Records = StoredRecords<Disk, StateAnchor>;
 
 /// Where state and key are; without a state nothing outlives the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(crate) struct StateFiles {
     pub(crate) state: PathBuf,
     /// The master key, 32 bytes; by default beside the image with `.key` added to its name.
     pub(crate) key: Option<PathBuf>,
+    /// What remembers where the state stands.
+    pub(crate) anchor: Option<PathBuf>,
     /// Each commit waits until the host's disk has it.
     pub(crate) syncs: bool,
 }
@@ -47,6 +50,13 @@ impl StateFiles {
         name.push(ending);
         PathBuf::from(name)
     }
+
+    fn anchor(&self) -> StateAnchor {
+        match &self.anchor {
+            Some(path) => StateAnchor::File { path: path.clone(), syncs: self.syncs },
+            None => StateAnchor::Nowhere,
+        }
+    }
 }
 
 /// Opens the state, or makes a new one where there is none.
@@ -61,7 +71,8 @@ pub(crate) fn open(files: Option<&StateFiles>) -> Result<Records, String> {
         }
     };
     let place = files.map_or("memory".to_owned(), |files| files.state.display().to_string());
-    let store = open_store(disk, key).map_err(|problem| format!("{place}: {problem}"))?;
+    let anchor = files.map_or(StateAnchor::Nowhere, StateFiles::anchor);
+    let store = open_store(disk, key, anchor).map_err(|problem| format!("{place}: {problem}"))?;
     Ok(StoredRecords::new(store))
 }
 
@@ -111,15 +122,19 @@ impl Key {
     }
 }
 
-fn open_store(disk: Disk, key: Key) -> Result<Store<Disk, Unanchored>, String> {
+fn open_store(
+    disk: Disk,
+    key: Key,
+    anchor: StateAnchor,
+) -> Result<Store<Disk, StateAnchor>, String> {
     let told = |error: Error| error.to_string();
     let mut random = Randomness::new(|bytes: &mut [u8]| read_entropy(bytes).is_ok());
     match Unrecovered::new(disk).examine(Capacity::for_tpm(BLOCK_BYTES)).map_err(told)? {
         Examined::Unformatted(empty) => {
-            empty.format(&key.for_new_store()?, Unanchored, &mut random).map_err(told)
+            empty.format(&key.for_new_store()?, anchor, &mut random).map_err(told)
         }
         Examined::Formatted(found) => match key {
-            Key::Known(key) => found.recover(&key, Unanchored, &mut random).map_err(told),
+            Key::Known(key) => found.recover(&key, anchor, &mut random).map_err(told),
             Key::New(_) => Err("the state's key is missing".to_owned()),
         },
     }
@@ -156,7 +171,7 @@ mod tests {
         }
 
         fn files(&self) -> StateFiles {
-            StateFiles { state: self.0.join("state"), key: None, syncs: false }
+            StateFiles { state: self.0.join("state"), key: None, anchor: None, syncs: false }
         }
     }
 
@@ -223,6 +238,28 @@ mod tests {
         drop(records);
         assert_eq!(read(&mut open(Some(&files)).unwrap()).unwrap(), b"kept");
         assert_eq!(read(&mut open(None).unwrap()), None);
+    }
+
+    #[test]
+    fn an_anchor_refuses_an_older_state_and_an_emptied_one() {
+        let folder = Folder::new("anchor");
+        let files = StateFiles { anchor: Some(folder.0.join("anchor")), ..folder.files() };
+        drop(open(Some(&files)).unwrap());
+        let older = std::fs::read(&files.state).unwrap();
+        let mut records = open(Some(&files)).unwrap();
+        records.put(NAME, b"kept").unwrap();
+        records.commit().unwrap();
+        drop(records);
+        let newest = std::fs::read(&files.state).unwrap();
+        std::fs::write(&files.state, &older).unwrap();
+        assert!(refused(&files).contains("rolled back"), "{}", refused(&files));
+        std::fs::write(&files.state, vec![0; newest.len()]).unwrap();
+        assert!(refused(&files).contains("rolled back"), "{}", refused(&files));
+        std::fs::write(&files.state, &newest).unwrap();
+        assert_eq!(read(&mut open(Some(&files)).unwrap()).unwrap(), b"kept");
+        // Without an anchor nobody knows.
+        std::fs::write(&files.state, &older).unwrap();
+        assert!(open(Some(&StateFiles { anchor: None, ..files })).is_ok());
     }
 
     #[test]
