@@ -2,6 +2,7 @@
 //! The real engine behind the protocol, from power-on to what Linux asks first.
 
 use super::VirtualTpm;
+use super::records::StateStorage;
 use crate::platform::entropy::{Entropy, Quality};
 use crate::protocol::attest::ManifestFault;
 use crate::protocol::vtpm::Engine;
@@ -26,12 +27,17 @@ fn source() -> Option<u64> {
 }
 
 pub(crate) fn power_on() -> VirtualTpm {
-    let entropy = Entropy::start(source, Quality::Full).unwrap();
-    let tpm = Box::leak(Box::new(Tpm::new()));
-    VirtualTpm::power_on_in(tpm, entropy, || 5, Box::new(NoStorage))
+    power_on_with(Box::new(NoStorage))
 }
 
-fn execute(tpm: &mut VirtualTpm, command: &[u8]) -> Vec<u8> {
+/// A TPM with this storage.
+pub(super) fn power_on_with(storage: Box<dyn StateStorage + Send>) -> VirtualTpm {
+    let entropy = Entropy::start(source, Quality::Full).unwrap();
+    let tpm = Box::leak(Box::new(Tpm::new()));
+    VirtualTpm::power_on_in(tpm, entropy, || 5, storage)
+}
+
+pub(super) fn execute(tpm: &mut VirtualTpm, command: &[u8]) -> Vec<u8> {
     let mut response = vec![0; 4092];
     let length = tpm.execute(0, command, &mut response);
     response.truncate(length);
@@ -40,9 +46,9 @@ fn execute(tpm: &mut VirtualTpm, command: &[u8]) -> Vec<u8> {
 
 /// TPM_RC_RETRY.
 const RETRY: [u8; 4] = [0, 0, 9, 0x22];
-const STARTUP: [u8; 12] = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0];
+pub(super) const STARTUP: [u8; 12] = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0];
 /// An authorisation area with an empty password.
-const PASSWORD: [u8; 13] = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
+pub(super) const PASSWORD: [u8; 13] = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
 const SELF_TEST: [u8; 11] = [0x80, 1, 0, 0, 0, 11, 0, 0, 1, 0x43, 0];
 
 #[test]
