@@ -2,8 +2,13 @@
 //! A TPM with a disk remembers, over the guest's power-off, what a guest's user did with it; and
 //! one whose disk is no store is in failure mode, without holding the guest up.
 
-use launcher::{Machine, Options};
+use launcher::{Log, Machine, Options};
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long three writes may take on a busy machine.
+const COUNT_LIMIT: Duration = Duration::from_secs(180);
 
 /// A disk image that isn't there yet.
 fn image(name: &str) -> PathBuf {
@@ -59,7 +64,7 @@ fn what_the_guest_did_is_there_after_it_was_off() {
     machine.power_off().expect("the guest powers off");
 
     let mut machine = Machine::boot(&options).expect("the guest comes up again");
-    assert_eq!(identity(&mut machine), (key, count + 1), "the same TPM, once more");
+    assert_eq!(identity(&mut machine), (key.clone(), count + 1), "the same TPM, once more");
     let again = machine
         .check("tpm2_readpublic -c 0x81000001 -n /tmp/name -Q && xxd -p -c 64 /tmp/name")
         .expect("the key is there");
@@ -71,7 +76,50 @@ fn what_the_guest_did_is_there_after_it_was_off() {
     let properties = machine.check("tpm2_getcap properties-variable").expect("it runs");
     let orderly = properties.lines().find(|line| line.contains("orderly")).expect("a property");
     assert!(orderly.ends_with('1'), "Linux had shut the TPM down: {orderly}");
+    let acknowledged = write_until_the_power_is_cut(machine);
+
+    let mut machine = Machine::boot(&options).expect("the guest comes up after a loss of power");
+    assert_eq!(identity(&mut machine), (key, count + 2), "the same TPM, once more");
+    let data = machine.check("tpm2_nvread 0x1500021 -C o -P secret").expect("the index is there");
+    let found: u32 = data.parse().unwrap_or_else(|_| panic!("no number: {data}"));
+    assert!(found >= acknowledged, "{found} after {acknowledged} was acknowledged");
+    let data = machine.check("tpm2_nvread 0x1500020 -C o -P secret").expect("the index is there");
+    assert_eq!(data, "what was written to the NV index");
+    let clock = machine.check("tpm2_readclock").expect("it runs");
+    assert!(clock.contains("safe: no"), "nobody had shut the TPM down: {clock}");
     machine.power_off().expect("the guest powers off");
+}
+
+/// Has the guest count in an NV index and pulls the plug meanwhile: the last count that the guest
+/// says was written.
+fn write_until_the_power_is_cut(mut machine: Machine) -> u32 {
+    machine
+        .check(
+            "tpm2_nvdefine -Q 0x1500021 -C o -P secret -s 8 -a 'ownerread|ownerwrite' \
+             && (setsid sh -c 'n=10000000; while n=$((n + 1)); do printf $n > /tmp/count; \
+                 tpm2_nvwrite 0x1500021 -C o -P secret -i /tmp/count || break; \
+                 echo counted $n. > /dev/console; done' < /dev/null > /dev/null 2>&1 &)",
+        )
+        .expect("an index");
+    let log = machine.log().clone();
+    let start = Instant::now();
+    while counts(&log).len() < 3 {
+        assert!(start.elapsed() < COUNT_LIMIT, "nothing is counted");
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Dropping it kills QEMU; the log is complete then.
+    drop(machine);
+    *counts(&log).last().expect("there were some")
+}
+
+/// What was counted, line by line; a line that was cut off doesn't count.
+fn counts(log: &Log) -> Vec<u32> {
+    let lines = log.find("counted ").expect("the log");
+    let number = |line: &String| {
+        let (_, rest) = line.split_once("counted ")?;
+        rest.split_once('.')?.0.parse().ok()
+    };
+    lines.iter().filter_map(number).collect()
 }
 
 #[test]
