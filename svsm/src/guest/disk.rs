@@ -11,6 +11,7 @@ use crate::device::virtio::{Transport, VirtioError};
 use crate::memory::shared::SharedPages;
 use crate::snp::page_state::allocate_shared;
 use alloc::boxed::Box;
+use core::ops::Range;
 use snp_abi::disk::{DISK_FILE, DISK_FILE_BYTES_MAX, DiskPlace};
 
 /// A disk, wherever its registers are.
@@ -28,7 +29,7 @@ pub(super) fn find(world: &World) -> Result<Option<Disk>, VirtioError> {
     let transport: Box<dyn Transport + Send> = match place {
         DiskPlace::Pci { device, function } => {
             let mut config = HostConfigSpace::new(device, function);
-            Box::new(PciTransport::find(&mut config, HostRegisters)?)
+            Box::new(PciTransport::find(&mut config, hole(world), HostRegisters)?)
         }
         DiskPlace::Mmio { address } => Box::new(MmioTransport::find(address, HostRegisters)?),
     };
@@ -37,6 +38,16 @@ pub(super) fn find(world: &World) -> Result<Option<Disk>, VirtioError> {
         VirtioError::Host
     })?;
     VirtioBlock::start(transport, pages, uptime_ms).map(Some)
+}
+
+/// Addresses that a PC's host leaves to PCI: behind its window to configuration spaces, and before
+/// the interrupt controllers.
+const HOLE: Range<u64> = 0xe000_0000..0xfc00_0000;
+
+/// Where registers that have no address yet can go: not on memory.
+fn hole(world: &World) -> Range<u64> {
+    let below = world.map.ram().filter(|(start, _)| *start < HOLE.end).map(|(_, end)| end);
+    below.max().unwrap_or(0).max(HOLE.start)..HOLE.end
 }
 
 /// What the host's file says.

@@ -31,7 +31,7 @@ use crate::{cpuid, say, world};
 pub(crate) use guest_request::{
     install as install_secure_processor, set_without_certificates, throttle,
 };
-pub(crate) use owned_disk::install as install_owned_disk;
+pub(crate) use owned_disk::{install as install_owned_disk, set_bare as set_bare_disk};
 
 /// What this hypervisor offers.
 const FEATURES: HypervisorFeatures = HypervisorFeatures::SNP

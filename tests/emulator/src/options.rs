@@ -7,6 +7,7 @@
 //! | `counters` | print counters when the machine ends |
 //! | `throttle=N` | answer the first N guest requests with "busy" |
 //! | `no-certificates` | no certificates in answers to extended guest requests |
+//! | `bare-disk` | the SVSM's disk has no addresses, as on a host without firmware |
 //! | `guests=N` | use at most N vCPUs |
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -23,6 +24,7 @@ pub(crate) struct Options {
     pub(crate) counters: bool,
     pub(crate) throttle: u32,
     pub(crate) without_certificates: bool,
+    pub(crate) bare_disk: bool,
     pub(crate) guests: Option<usize>,
 }
 
@@ -37,6 +39,7 @@ impl Options {
             match word.split_once('=') {
                 None if word == "trace" => options.trace = true,
                 None if word == "counters" => options.counters = true,
+                None if word == "bare-disk" => options.bare_disk = true,
                 None if word == "no-certificates" => options.without_certificates = true,
                 Some(("throttle", number)) => {
                     options.throttle = number.parse().map_err(|_| Unknown(word))?;
@@ -81,9 +84,10 @@ mod tests {
             counters: true,
             throttle: 3,
             without_certificates: true,
+            bare_disk: true,
             guests: Some(2),
         };
-        let line = " guests=2 counters  throttle=3 no-certificates trace\t";
+        let line = " guests=2 counters  throttle=3 no-certificates bare-disk trace\t";
         assert_eq!(Options::parse(line), Ok(all));
     }
 }

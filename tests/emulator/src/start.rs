@@ -96,6 +96,7 @@ pub unsafe fn boot_processor(image: &Image, start_info: u64) -> ! {
     counters::enable(options.counters);
     ghcb::throttle(options.throttle);
     ghcb::set_without_certificates(options.without_certificates);
+    ghcb::set_bare_disk(options.bare_disk);
     check_processor();
 
     let mut map = [MapEntry { address: 0, size: 0, kind: 0, reserved: 0 }; MAX_MAP_ENTRIES];

@@ -6,6 +6,7 @@
 //! block   requests, sizes, the store's block device          5.2
 //! queue   one split virtqueue in shared pages                2.7
 //! pci, mmio   where the registers are                        4.1, 4.2
+//! bars    addresses for them where nobody has given any
 //! ```
 //! The host owns the device and may answer anything at any time. Nothing it writes is used as an
 //! index, an address or a length; each number is read once and compared with the one value that is
@@ -14,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bars;
 pub mod block;
 #[cfg(test)]
 mod fake;
@@ -32,7 +34,7 @@ pub enum VirtioError {
     NotADisk,
     /// The registers are not where they may be: a malformed or missing capability.
     Capability,
-    /// Nobody has given the device's registers an address.
+    /// The device's registers have no address, and there is no room to give them one.
     Unassigned,
     /// It lacks what the driver needs: version 1, flush.
     Features,

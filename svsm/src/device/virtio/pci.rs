@@ -2,8 +2,10 @@
 //! Virtio over PCI, the modern interface (4.1): four structures in memory BARs, named by vendor
 //! capabilities.
 
+use super::bars;
 use super::{CONFIG_BYTES, QueueAddresses, Registers, Transport, VirtioError, Width};
 use crate::machine::HostFault;
+use core::ops::Range;
 
 /// The configuration space of one PCI function, in words.
 pub trait ConfigSpace {
@@ -24,11 +26,11 @@ const VENDOR: u32 = 0x1af4;
 /// Device 2 of virtio, modern and transitional.
 const DEVICES: [u32; 2] = [0x1042, 0x1001];
 /// Offsets in the configuration space (PCI 3.0, 6.1 and 6.7).
-const COMMAND: u8 = 0x04;
-const FIRST_BAR: u8 = 0x10;
+pub(super) const COMMAND: u8 = 0x04;
+pub(super) const FIRST_BAR: u8 = 0x10;
 const CAPABILITIES: u8 = 0x34;
 /// In the word of command and status: memory decoding, bus master, no INTx; a list of capabilities.
-const MEMORY_SPACE: u32 = 1 << 1;
+pub(super) const MEMORY_SPACE: u32 = 1 << 1;
 const BUS_MASTER: u32 = 1 << 2;
 const INTERRUPT_DISABLE: u32 = 1 << 10;
 const HAS_CAPABILITIES: u32 = 1 << 20;
@@ -82,15 +84,21 @@ pub struct PciTransport<R> {
 }
 
 impl<R: Registers> PciTransport<R> {
-    /// Finds the structures and switches the function on.
+    /// Finds the structures and switches the function on. If its BARs have no addresses they get
+    /// some in `hole`: addresses below 4 GiB that are nobody's.
     ///
     /// # Errors
     /// `NotADisk`, `Capability`, `Unassigned`, `Host`.
-    pub fn find(config: &mut dyn ConfigSpace, registers: R) -> Result<Self, VirtioError> {
+    pub fn find(
+        config: &mut dyn ConfigSpace,
+        hole: Range<u64>,
+        registers: R,
+    ) -> Result<Self, VirtioError> {
         let identity = config.read(0)?;
         if identity & 0xffff != VENDOR || !DEVICES.contains(&(identity >> 16)) {
             return Err(VirtioError::NotADisk);
         }
+        bars::assign(config, hole)?;
         let Structures { common, device, notify } = structures(config)?;
         let (notify, notify_multiplier) = notify.ok_or(VirtioError::Capability)?;
         let command = config.read(COMMAND)? & 0xffff;
@@ -176,25 +184,10 @@ fn window(config: &mut dyn ConfigSpace, at: u8) -> Result<Window, VirtioError> {
     if number > 5 {
         return Err(VirtioError::Capability);
     }
-    let address = bar(config, number)?.checked_add(offset.into()).ok_or(VirtioError::Capability)?;
+    let address =
+        bars::address(config, number)?.checked_add(offset.into()).ok_or(VirtioError::Capability)?;
     address.checked_add(bytes.into()).ok_or(VirtioError::Capability)?;
     Ok(Window { address, bytes })
-}
-
-/// The address in a memory BAR (PCI 3.0, 6.2.5.1).
-fn bar(config: &mut dyn ConfigSpace, number: u8) -> Result<u64, VirtioError> {
-    const IS_IO: u32 = 1;
-    const TYPE: u32 = 6;
-    const TYPE_64: u32 = 4;
-    let place = FIRST_BAR + 4 * number;
-    let low = config.read(place)?;
-    let high = match low & (IS_IO | TYPE) {
-        0 => 0,
-        TYPE_64 if number < 5 => config.read(place + 4)?,
-        _ => return Err(VirtioError::Capability),
-    };
-    let address = u64::from(high) << 32 | u64::from(low & !0xf);
-    if address == 0 { Err(VirtioError::Unassigned) } else { Ok(address) }
 }
 
 impl<R: Registers> Transport for PciTransport<R> {
@@ -254,22 +247,9 @@ impl<R: Registers> Transport for PciTransport<R> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::bars::tests::Space;
     use super::*;
     use std::collections::BTreeMap;
-
-    /// A configuration space of 64 words.
-    struct Space([u32; 64]);
-
-    impl ConfigSpace for Space {
-        fn read(&mut self, offset: u8) -> Result<u32, HostFault> {
-            assert!(offset.is_multiple_of(4));
-            Ok(self.0[usize::from(offset / 4)])
-        }
-        fn write(&mut self, offset: u8, value: u32) -> Result<(), HostFault> {
-            self.0[usize::from(offset / 4)] = value;
-            Ok(())
-        }
-    }
 
     /// Registers that remember.
     #[derive(Default)]
@@ -304,13 +284,13 @@ mod tests {
         capability(0x50, TYPE_DEVICE, 0x40, 0x2000, 0x1000);
         capability(0x40, TYPE_COMMON, 0, 0, 0x1000);
         words[0x70 / 4] = 4;
-        Space(words)
+        Space { words, masks: [0, 0, 0, 0, !0x3fff, 0] }
     }
 
     fn refused(change: impl Fn(&mut [u32; 64])) -> VirtioError {
         let mut space = space();
-        change(&mut space.0);
-        PciTransport::find(&mut space, Plain::default()).err().expect("it must be refused")
+        change(&mut space.words);
+        PciTransport::find(&mut space, 0..0, Plain::default()).err().expect("it must be refused")
     }
 
     #[test]
@@ -345,10 +325,21 @@ mod tests {
     }
 
     #[test]
+    fn a_function_without_addresses_gets_some() {
+        let mut space = space();
+        space.words[8] = 0xc;
+        let hole = 0xe000_0000..0xe001_0000;
+        let mut transport = PciTransport::find(&mut space, hole, Plain::default()).unwrap();
+        assert_eq!((space.words[8], space.words[9]), (0xe000_000c, 0));
+        transport.registers.0.insert(0xe000_2004, 88);
+        assert_eq!(transport.config(4), Ok(88));
+    }
+
+    #[test]
     fn the_structures_are_found_and_the_function_is_on() {
         let mut space = space();
-        let mut transport = PciTransport::find(&mut space, Plain::default()).unwrap();
-        assert_eq!(space.0[1] & 0x406, 0x406);
+        let mut transport = PciTransport::find(&mut space, 0..0, Plain::default()).unwrap();
+        assert_eq!(space.words[1] & 0x406, 0x406);
         transport.registers.0.insert(0xfe00_2000, 77);
         assert_eq!(transport.config(0), Ok(77));
         transport.registers.0.insert(0xfe00_0000 + common::QUEUE_NOTIFY, 3);

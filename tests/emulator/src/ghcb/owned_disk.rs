@@ -26,8 +26,13 @@ const BARS: u32 = 6;
 const WINDOW_BAR: u32 = 0x60;
 const WINDOW_BYTES: u64 = 256 << 20;
 
-static STATE: Mutex<State> =
-    Mutex::new(State { address: 0, function: None, memory: [(0, 0); 6], window: None });
+static STATE: Mutex<State> = Mutex::new(State {
+    address: 0,
+    function: None,
+    memory: [(0, 0); 6],
+    window: None,
+    is_bare: false,
+});
 
 struct State {
     /// What was last written to the configuration address.
@@ -38,6 +43,13 @@ struct State {
     memory: [(u64, u64); BARS as usize],
     /// Start of the configuration window.
     window: Option<u64>,
+    /// Whether it is to be given to the SVSM without addresses.
+    is_bare: bool,
+}
+
+/// The disk loses the addresses that QEMU's firmware gave it.
+pub(crate) fn set_bare(is_bare: bool) {
+    STATE.lock().is_bare = is_bare;
 }
 
 /// Finds out which disk it is, once, before the SVSM starts.
@@ -51,7 +63,10 @@ pub(crate) fn install() {
             let function = u32::from(device) << 11 | u32::from(function) << 8;
             let mut state = STATE.lock();
             state.function = Some(function);
-            state.memory = core::array::from_fn(|bar| memory_of(function, bar));
+            if state.is_bare {
+                strip(function);
+            }
+            state.find_memory();
             let window = read_config(0, WINDOW_BAR);
             state.window = (window & 1 != 0).then_some(u64::from(window & 0xf000_0000));
         }
@@ -82,12 +97,18 @@ pub(super) fn write_port(vmpl: Vmpl, port: u16, width: Width, value: u32) {
     match port {
         CONFIG_ADDRESS if width == Width::Double => STATE.lock().address = value,
         CONFIG_DATA..=CONFIG_DATA_END => {
-            let state = STATE.lock();
+            let mut state = STATE.lock();
             if state.hides(vmpl, state.address) || state.moves_window(vmpl, state.address) {
                 return;
             }
             port_out(CONFIG_ADDRESS, Width::Double, state.address);
             port_out(port, width, value);
+            // The SVSM may just have given its disk addresses, and switched it on.
+            if state.function == Some(state.address & 0x00ff_ff00)
+                && state.address & 0xfc == COMMAND
+            {
+                state.find_memory();
+            }
         }
         _ => port_out(port, width, value),
     }
@@ -105,6 +126,13 @@ pub(super) fn hides_memory(vmpl: Vmpl, gpa: u64, bytes: u64) -> bool {
 }
 
 impl State {
+    /// Finds out where the disk's registers are.
+    fn find_memory(&mut self) {
+        if let Some(function) = self.function {
+            self.memory = core::array::from_fn(|bar| memory_of(function, bar));
+        }
+    }
+
     fn hides(&self, vmpl: Vmpl, address: u32) -> bool {
         vmpl != Vmpl::Vmpl0 && self.function == Some(address & 0x00ff_ff00)
     }
@@ -124,6 +152,14 @@ impl State {
         };
         let is_chipset_bar = matches!(offset & !3, 0x60 | 0x64);
         offset >> 12 == u64::from(function >> 8) || is_chipset_bar
+    }
+}
+
+/// Takes all addresses away, and switches the function off.
+fn strip(function: u32) {
+    write_config(function, COMMAND, 0);
+    for bar in 0..BARS {
+        write_config(function, FIRST_BAR + 4 * bar, 0);
     }
 }
 
@@ -165,6 +201,7 @@ mod tests {
         function: Some(0x1e << 11),
         memory: [(0, 0); 6],
         window: Some(0xb000_0000),
+        is_bare: false,
     };
 
     #[test]
