@@ -127,7 +127,7 @@ fn kdf_a(hash: Hash, key: &[u8], label: &[u8], context: &[u8], length: usize) ->
 }
 
 /// KDFe (Part 1, 11.4.10.3) for as many bits as the hash gives.
-fn kdf_e(hash: Hash, z: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> Vec<u8> {
+pub(crate) fn kdf_e(hash: Hash, z: &[u8], label: &[u8], party_u: &[u8], party_v: &[u8]) -> Vec<u8> {
     hash.digest(&[&1_u32.to_be_bytes(), z, label, &[0], party_u, party_v])
 }
 

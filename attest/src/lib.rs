@@ -37,6 +37,7 @@ pub mod reference;
 pub mod report;
 pub mod signature;
 mod state;
+pub mod state_key;
 pub mod tcb;
 #[cfg(test)]
 mod tests;

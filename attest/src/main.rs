@@ -9,7 +9,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -22,17 +22,22 @@ use attest::{
     manifest::FreshnessRoot,
     public_area::PublicArea,
     report::Nonce,
+    state_key::{self, Keys, Owner},
     verify::{Activation, Question, verify, verify_platform},
 };
 use getrandom::{SysRng, rand_core::UnwrapErr};
 use options::{Options, OptionsError, Task};
 use serde_json::{Value, json};
+use zerocopy::IntoBytes;
+use zeroize::Zeroizing;
 
 /// The evidence is refused.
 const REFUSED: u8 = 1;
 /// The command can't be carried out.
 const FAILED: u8 = 2;
 
+/// What a file holds, wiped afterwards.
+type Secret = Zeroizing<Vec<u8>>;
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 fn main() -> ExitCode {
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
         }
         Ok((Task::Nonce, _)) => print_nonce(),
         Ok((Task::Credential, options)) => Session::open(&options).and_then(Session::credential),
+        Ok((Task::StateKey, options)) => give_state_key(&options),
         Ok((Task::Verify, options)) => Session::open(&options).and_then(Session::verify),
     };
     outcome.unwrap_or_else(|error| {
@@ -60,6 +66,36 @@ fn print_nonce() -> Outcome {
     getrandom::fill(&mut nonce)?;
     println!("{}", hex::encode(nonce));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a package with the state's key, if the guest that asks for it is the expected one.
+fn give_state_key(options: &Options) -> Outcome {
+    let owner = Owner::from_pem(&needed(&options.owner_key, "--owner-key")?)
+        .ok_or("the owner's key isn't a private P-384 key in PKCS#8")?;
+    let current = needed(&options.key, "--key")?;
+    let previous = options.previous_key.as_deref().map(read).transpose()?.map(Zeroizing::new);
+    let keys = Keys::new(&current, previous.as_ref().map(|key| key.as_slice()))
+        .ok_or("a state's key is 32 random bytes")?;
+    let chain = certificates(options)?.ok_or(OptionsError::Missing("--vcek"))?;
+    let log = needed(&options.request, "--request")?;
+    let request = match state_key::find_request(&String::from_utf8_lossy(&log)) {
+        Ok(request) => request,
+        Err(refused) => return report(&Verdict::malformed(Some(refused)), options),
+    };
+    let verdict = state_key::verify(&request, &owner, chain, &reference(options)?);
+    if verdict.is_accepted() {
+        let package = owner.pack(&request, &keys, &mut UnwrapErr(SysRng));
+        let path = options.package.as_deref().ok_or(OptionsError::Missing("--package"))?;
+        fs::write(path, package.ok_or("the request's key is no point")?.as_bytes())
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    report(&verdict, options)
+}
+
+/// The content of a file that must be given.
+fn needed(path: &Option<PathBuf>, name: &'static str) -> Result<Secret, Box<dyn Error>> {
+    let path = path.as_deref().ok_or(OptionsError::Missing(name))?;
+    Ok(Zeroizing::new(read(path)?))
 }
 
 /// The files of a command line, read.
@@ -136,14 +172,18 @@ impl<'options> Session<'options> {
     }
 
     fn report(&self, verdict: &Verdict) -> Outcome {
-        if self.options.json {
-            println!("{:#}", verdict.to_json());
-        } else {
-            print!("{verdict}");
-        }
-        let code = if verdict.is_accepted() { 0 } else { REFUSED };
-        Ok(ExitCode::from(code))
+        report(verdict, self.options)
     }
+}
+
+fn report(verdict: &Verdict, options: &Options) -> Outcome {
+    if options.json {
+        println!("{:#}", verdict.to_json());
+    } else {
+        print!("{verdict}");
+    }
+    let code = if verdict.is_accepted() { 0 } else { REFUSED };
+    Ok(ExitCode::from(code))
 }
 
 fn reference(options: &Options) -> Result<Reference, Box<dyn Error>> {

@@ -14,6 +14,7 @@ attest nonce               prints a nonce: 64 random bytes
 attest credential …        checks the platform's part of the evidence; prints a credential for the
                            guest's attestation key, and writes the secret in it to --secret
 attest verify …            checks everything; the secret that the guest returned is --returned
+attest state-key …         gives a guest whose image has a --state-owner the key for its TPM's state
 attest --help              prints this
 
     --evidence FILE        what the agent in the guest printed
@@ -22,6 +23,13 @@ attest --help              prints this
     --returned HEX         what the guest got out of the credential
     --json                 the verdict as JSON
     --ek-pem FILE          once all is accepted, the endorsement key is written here, for an issuer
+
+For state-key, beside what is expected:
+    --request FILE         the SVSM's log, with its request
+    --owner-key FILE       the owner's private key: P-384, PKCS#8 in PEM
+    --key FILE             the state's key: 32 random bytes
+    --previous-key FILE    the key before it: a state under that goes over to the new one
+    --package FILE         what the host gets, to pass it on
 
 What is expected; one of --igvm, --launch-digest and --id-key must be given:
     --igvm FILE            exactly this image, its policy, and what it may start
@@ -52,6 +60,8 @@ pub(crate) enum Task {
     Credential,
     /// Check everything.
     Verify,
+    /// Give a guest the key for its TPM's state.
+    StateKey,
     /// Print [`HELP`].
     Help,
 }
@@ -81,6 +91,11 @@ pub(crate) struct Options {
     pub(crate) vcek: Option<PathBuf>,
     pub(crate) chain: Option<PathBuf>,
     pub(crate) trust_test_root: bool,
+    pub(crate) request: Option<PathBuf>,
+    pub(crate) owner_key: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) previous_key: Option<PathBuf>,
+    pub(crate) package: Option<PathBuf>,
 }
 
 /// What is wrong with the arguments.
@@ -124,6 +139,7 @@ pub(crate) fn parse(
         "nonce" => Task::Nonce,
         "credential" => Task::Credential,
         "verify" => Task::Verify,
+        "state-key" => Task::StateKey,
         "--help" => return Ok((Task::Help, Options::default())),
         other => return Err(OptionsError::Task(other.to_owned())),
     };
@@ -168,6 +184,11 @@ fn set(options: &mut Options, option: String, value: String) -> Result<(), Optio
         "--last-seen" => assign(&mut options.last_seen, path),
         "--vcek" => assign(&mut options.vcek, path),
         "--chain" => assign(&mut options.chain, path),
+        "--request" => assign(&mut options.request, path),
+        "--owner-key" => assign(&mut options.owner_key, path),
+        "--key" => assign(&mut options.key, path),
+        "--previous-key" => assign(&mut options.previous_key, path),
+        "--package" => assign(&mut options.package, path),
         "--trust-root" => {
             options.trust_test_root = value == TEST_ROOT_NAME;
             options.trust_test_root.then_some(())
@@ -197,9 +218,15 @@ fn number<T: TryFrom<u64>>(text: &str) -> Option<T> {
 fn check(options: &Options, task: Task) -> Result<(), OptionsError> {
     let has_image =
         options.igvm.is_some() || options.launch_digest.is_some() || options.id_key.is_some();
+    let is_owner = task == Task::StateKey;
     for (is_there, name) in [
-        (options.evidence.is_some(), "--evidence"),
-        (options.nonce.is_some(), "--nonce"),
+        (is_owner || options.evidence.is_some(), "--evidence"),
+        (is_owner || options.nonce.is_some(), "--nonce"),
+        (!is_owner || options.request.is_some(), "--request"),
+        (!is_owner || options.owner_key.is_some(), "--owner-key"),
+        (!is_owner || options.key.is_some(), "--key"),
+        (!is_owner || options.package.is_some(), "--package"),
+        (!is_owner || options.vcek.is_some(), "--vcek"),
         (has_image, "one of --igvm, --launch-digest and --id-key"),
         (task != Task::Credential || options.secret.is_some(), "--secret"),
         (options.returned.is_none() || options.secret.is_some(), "--secret"),
@@ -246,6 +273,11 @@ mod tests {
                 Missing("--secret"),
             ),
             (format!("verify --evidence e --nonce {nonce} --igvm f --vcek v"), Missing("--chain")),
+            ("state-key --request r --owner-key o --igvm f".into(), Missing("--key")),
+            (
+                "state-key --request r --owner-key o --igvm f --key k --package p".into(),
+                Missing("--vcek"),
+            ),
         ] {
             assert_eq!(parsed(&line).err(), Some(error), "{line}");
         }

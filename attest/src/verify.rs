@@ -62,13 +62,32 @@ pub fn verify_platform(
     reference: &Reference,
 ) -> (Verdict, Option<Vouched>) {
     let mut verdict = Verdict::default();
-    let chip = check_chain(&mut verdict, evidence, question, reference);
-    let parsed = report::parse(&evidence.report)
-        .map(|report| (report, format!("version {}", report.version)));
-    let Some(report) = verdict.check("report", parsed) else {
-        verdict.not_reached(&REPORT_CHECKS);
+    let chain = match question.chain {
+        Some(chain) => Ok(chain.clone()),
+        None => Chain::from_table(&evidence.certificates),
+    };
+    let Some(report) = verify_report(&mut verdict, &evidence.report, chain, reference) else {
         verdict.not_reached(&MANIFEST_CHECKS);
         return (verdict, None);
+    };
+    let vouched = check_manifest(&mut verdict, evidence, &report, question, reference);
+    let vouched = vouched.filter(|_| verdict.is_accepted());
+    (verdict, vouched)
+}
+
+/// Makes the checks of a report but for what it vouches for; the report, if it is one at all.
+pub(crate) fn verify_report(
+    verdict: &mut Verdict,
+    report: &[u8],
+    chain: Result<Chain, Refused>,
+    reference: &Reference,
+) -> Option<AttestationReport> {
+    let chip = check_chain(verdict, chain, reference);
+    let parsed =
+        report::parse(report).map(|report| (report, format!("version {}", report.version)));
+    let Some(report) = verdict.check("report", parsed) else {
+        verdict.not_reached(&REPORT_CHECKS);
+        return None;
     };
     match &chip {
         Some(chip) => {
@@ -80,9 +99,7 @@ pub fn verify_platform(
     verdict.require("policy", report::check_policy(&report, reference));
     verdict.require("image", report::check_image(&report, reference));
     verdict.require("platform", report::check_platform(&report, reference));
-    let vouched = check_manifest(&mut verdict, evidence, &report, question, reference);
-    let vouched = vouched.filter(|_| verdict.is_accepted());
-    (verdict, vouched)
+    Some(report)
 }
 
 /// Makes every check. The freshness root to remember comes with the verdict, and only when the
@@ -129,14 +146,9 @@ const VTPM_CHECKS: [&str; 6] = ["activation", "event log", "payload", "quote", "
 
 fn check_chain(
     verdict: &mut Verdict,
-    evidence: &Evidence,
-    question: &Question<'_>,
+    chain: Result<Chain, Refused>,
     reference: &Reference,
 ) -> Option<crate::chain::Chip> {
-    let chain = match question.chain {
-        Some(chain) => Ok(chain.clone()),
-        None => Chain::from_table(&evidence.certificates),
-    };
     let parsed = chain.and_then(|chain| ParsedChain::parse(&chain));
     let parsed = match parsed {
         Ok(parsed) => parsed,

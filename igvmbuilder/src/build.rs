@@ -21,6 +21,7 @@ use snp_abi::{
         VP_COUNT_OFFSET,
     },
     launch::{GuestPolicy, VMSA_GPA},
+    state_key::PublicKey,
     vmsa::{SevFeatures, Vmsa},
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -49,6 +50,8 @@ pub struct Input {
     pub console: Console,
     /// Options for the SVSM.
     pub flags: LaunchFlags,
+    /// Who gives the key for the TPM's state; `None`: the platform's firmware.
+    pub state_owner: Option<PublicKey>,
 }
 
 /// Why a file can't be built.
@@ -122,6 +125,7 @@ fn launch_config(
         initrd: input.initrd.as_deref().map(payload_digest),
         cmdline: input.cmdline.as_deref().map(payload_digest),
         arguments: Arguments::new(&input.arguments).ok_or(BuildError::Arguments)?,
+        state_owner: input.state_owner,
     })
 }
 

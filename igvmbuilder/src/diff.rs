@@ -129,6 +129,9 @@ fn compare_configurations(changes: &mut Changes, first: &IgvmFile, second: &Igvm
     });
     changes.measured("console", a.console, b.console, |console| format!("{console:?}"));
     changes.measured("flags", a.flags, b.flags, |flags| format!("{flags:?}"));
+    changes.measured("state's owner", a.state_owner, b.state_owner, |owner| {
+        owner.map_or("none".to_owned(), hex::encode)
+    });
     changes.measured("guest's VMPL", a.guest_vmpl, b.guest_vmpl, |vmpl| format!("{vmpl:?}"));
     changes.measured("policy that the SVSM expects", a.guest_policy, b.guest_policy, |policy| {
         format!("{:#x}", policy.bits())

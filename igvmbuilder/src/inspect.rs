@@ -194,6 +194,9 @@ fn write_contents(out: &mut fmt::Formatter<'_>, directive: &IgvmDirectiveHeader)
                 )?;
                 writeln!(out, "  console    {:?}", config.console)?;
                 writeln!(out, "  flags      {:?}", config.flags)?;
+                if let Some(owner) = config.state_owner {
+                    writeln!(out, "  owner      {}", hex::encode(owner))?;
+                }
                 writeln!(out, "  guest      {:?}", config.guest_vmpl)?;
                 writeln!(out, "  arguments  {:?}", config.arguments.as_str())?;
                 for (name, payload) in [

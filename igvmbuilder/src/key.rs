@@ -11,15 +11,19 @@ use igvm_defs::{
     IGVM_VHS_SNP_ID_BLOCK_PUBLIC_KEY as FilePublicKey, IGVM_VHS_SNP_ID_BLOCK_SIGNATURE as Signature,
 };
 use p384::{
-    Sec1Point, SecretKey,
+    PublicKey, Sec1Point, SecretKey,
     ecdsa::{
         self, SigningKey, VerifyingKey,
         signature::hazmat::{PrehashSigner, PrehashVerifier},
     },
-    pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding},
+    elliptic_curve::sec1::ToSec1Point,
+    pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, LineEnding},
 };
 use sha2::{Digest as _, Sha384};
-use snp_abi::launch::{CURVE_P384, Digest, IdKey};
+use snp_abi::{
+    launch::{CURVE_P384, Digest, IdKey},
+    state_key,
+};
 use zerocopy::{FromZeros, IntoBytes};
 use zeroize::Zeroizing;
 
@@ -37,7 +41,7 @@ pub struct PrivateKey(SigningKey);
 pub enum KeyError {
     /// Not a private P-384 key in PEM, PKCS#8 or SEC1.
     Pem,
-    /// Not a point on P-384.
+    /// Not a public key on P-384.
     Public,
     /// The signature isn't one by this key.
     Signature,
@@ -49,7 +53,7 @@ impl fmt::Display for KeyError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pem => write!(formatter, "not a private P-384 key in PEM (PKCS#8 or SEC1)"),
-            Self::Public => write!(formatter, "the public key isn't a point on P-384"),
+            Self::Public => write!(formatter, "not a public key on P-384"),
             Self::Signature => write!(formatter, "the signature isn't by this key"),
             Self::Random(error) => write!(formatter, "no random numbers: {error}"),
         }
@@ -132,6 +136,18 @@ fn sec1(text: &str) -> Result<SecretKey, KeyError> {
     SecretKey::from_sec1_pem(section).map_err(|_| KeyError::Pem)
 }
 
+/// The coordinates of the public key in a PEM text, which may hold the private key as well.
+///
+/// # Errors
+/// [`KeyError::Public`].
+pub fn public_point(text: &str) -> Result<state_key::PublicKey, KeyError> {
+    let private = || PrivateKey::from_pem(text).map(|key| *VerifyingKey::from(&key.0).as_affine());
+    let public = PublicKey::from_public_key_pem(text).map(|key| *key.as_affine());
+    let point = public.or_else(|_| private()).map_err(|_| KeyError::Public)?;
+    let encoded = point.to_sec1_point(false);
+    encoded.as_bytes().get(1..).and_then(|xy| xy.try_into().ok()).ok_or(KeyError::Public)
+}
+
 /// By what reports name a key.
 #[must_use]
 pub fn digest(key: &IdKey) -> Digest {
@@ -211,6 +227,23 @@ mod tests {
         assert!(matches!(scarce, Err(KeyError::Random(_))));
         let not_a_scalar = PrivateKey::generate(&mut io::repeat(0));
         assert!(matches!(not_a_scalar, Err(KeyError::Random(_))));
+    }
+
+    #[test]
+    fn a_public_key_is_in_both_forms() {
+        use p384::pkcs8::EncodePublicKey;
+        let key = key(9);
+        let private = key.to_pem().expect("a PEM text");
+        let point = public_point(&private).expect("a key");
+        let public = PublicKey::from(VerifyingKey::from(&key.0));
+        let public = public.to_public_key_pem(LineEnding::LF).expect("a PEM text");
+        assert_eq!(public_point(&public).expect("a key"), point);
+        let own = key.public_key();
+        assert!(point.iter().rev().skip(48).zip(&own.x).all(|(a, b)| a == b));
+        assert!(point.iter().rev().take(48).zip(&own.y).all(|(a, b)| a == b));
+        for text in ["", "key", public.replace("M", "N").as_str()] {
+            assert!(matches!(public_point(text), Err(KeyError::Public)), "{text}");
+        }
     }
 
     #[test]

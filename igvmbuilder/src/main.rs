@@ -20,7 +20,7 @@ use igvmbuilder::{
     measure,
     options::{self, BuildOptions, Command, HELP, IdentityOptions, Text},
 };
-use snp_abi::launch::Digest;
+use snp_abi::{launch::Digest, state_key::PublicKey};
 use zeroize::Zeroizing;
 
 fn main() -> ExitCode {
@@ -71,6 +71,7 @@ fn run_build(options: BuildOptions) -> Result<(), Box<dyn Error>> {
         policy: options.policy,
         console: options.console,
         flags: options.flags,
+        state_owner: options.state_owner.as_deref().map(read_owner).transpose()?,
     };
     let unsigned = build::build(&input)?;
     let bytes = match &options.identity {
@@ -94,6 +95,13 @@ fn read_key(path: &Path) -> Result<PrivateKey, String> {
     let complain = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| complain(&error))?);
     PrivateKey::from_pem(&text).map_err(|error| complain(&error))
+}
+
+/// The public part of the key of the state's owner.
+fn read_owner(path: &Path) -> Result<PublicKey, String> {
+    let complain = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(|error| complain(&error))?);
+    key::public_point(&text).map_err(|error| complain(&error))
 }
 
 /// Makes a key. A file that is there stays: it may be the only copy of a key.

@@ -32,6 +32,8 @@ igvmbuilder build --image SVSM --output FILE [options]
     --verbose             the SVSM logs at debug level
     --service-vcpu        the last vCPU is not the guest's: it makes keys for the TPM
     --bind-measurement    the TPM's state is for this very image, whoever signs it
+    --state-owner FILE    the key for the TPM's state comes from whoever has the private part of
+                          this P-384 key (PEM; the public part is enough)
   and, for a file with a signed ID block:
     --id-key FILE         the private key that signs it: P-384, PEM
     --author-key FILE     a private key that signs the ID key
@@ -129,6 +131,8 @@ pub struct BuildOptions {
     pub console: Console,
     /// Options for the SVSM.
     pub flags: LaunchFlags,
+    /// Who gives the key for the TPM's state.
+    pub state_owner: Option<PathBuf>,
     /// The ID block.
     pub identity: Option<IdentityOptions>,
 }
@@ -288,6 +292,7 @@ const BUILD: Known = Known {
         "--arguments",
         "--policy",
         "--console-port",
+        "--state-owner",
         "--id-key",
         "--author-key",
         "--family-id",
@@ -332,6 +337,7 @@ fn parse_build(arguments: Vec<String>) -> Result<BuildOptions, OptionsError> {
         policy,
         console,
         flags: flags(&given),
+        state_owner: given.take("--state-owner").map(PathBuf::from),
         identity: parse_identity(&mut given)?,
     })
 }
@@ -405,13 +411,16 @@ mod tests {
 
     #[test]
     fn a_build_has_defaults() {
-        let Ok(Command::Build(options)) = parsed("build --image a --output b --cmdline @c") else {
+        let Ok(Command::Build(options)) =
+            parsed("build --image a --output b --cmdline @c --state-owner o")
+        else {
             panic!("these options are complete");
         };
         assert_eq!(options.policy, 0x3_0000);
         assert_eq!(options.console, Console::Debug(0xe9));
         assert_eq!(options.cmdline, Some(Text::File("c".into())));
         assert_eq!(options.flags, LaunchFlags::empty());
+        assert_eq!(options.state_owner, Some("o".into()));
     }
 
     #[test]

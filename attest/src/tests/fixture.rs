@@ -41,9 +41,9 @@ use crate::{
 };
 
 pub(super) const NONCE: Nonce = [0x6e; 64];
-pub(super) const IMAGE: Digest = [0x77; 48];
+pub(crate) const IMAGE: Digest = [0x77; 48];
 /// Some day in 2026.
-pub(super) const TIME_S: u64 = 1_790_000_000;
+pub(crate) const TIME_S: u64 = 1_790_000_000;
 const FIRMWARE_VERSION: u64 = 0x0001_0002_0000_0003;
 const SECRET: [u8; 32] = [0x5e; 32];
 
@@ -195,6 +195,7 @@ pub(super) fn config() -> LaunchConfig {
         initrd: file(2, 2),
         cmdline: file(3, 3),
         arguments: Arguments::new("").expect("short"),
+        state_owner: None,
     }
 }
 
@@ -387,7 +388,7 @@ impl Case {
     }
 }
 
-pub(super) fn launch(policy: GuestPolicy, image: Digest) -> SoftwarePsp {
+pub(crate) fn launch(policy: GuestPolicy, image: Digest) -> SoftwarePsp {
     SoftwarePsp::launch(policy, image, None).expect("a launch")
 }
 

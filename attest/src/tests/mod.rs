@@ -3,7 +3,7 @@
 
 mod amd;
 mod endorsement;
-mod fixture;
+pub(crate) mod fixture;
 mod seeded;
 mod tampering;
 

@@ -34,5 +34,6 @@ pub(crate) fn input() -> Input {
         policy: 0x3_0000,
         console: Console::Debug(0xe9),
         flags: LaunchFlags::empty(),
+        state_owner: None,
     }
 }

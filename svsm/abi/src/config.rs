@@ -6,6 +6,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 use crate::{
     PAGE_SIZE, PAGE_SIZE_U64, Vmpl,
     launch::{Digest, GuestPolicy},
+    state_key::{PUBLIC_KEY_SIZE, PublicKey},
 };
 
 /// GPA of the SVSM's region.
@@ -35,6 +36,8 @@ pub const MAGIC: [u8; 8] = *b"MACSVSM\0";
 pub const VERSION: u32 = 1;
 /// QEMU's debug console.
 pub const DEFAULT_CONSOLE_PORT: u16 = 0xe9;
+/// Not a point of the curve.
+const NO_OWNER: PublicKey = [0; PUBLIC_KEY_SIZE];
 /// Bytes of the payload arguments, the final NUL included.
 pub const ARGUMENTS_SIZE: usize = 512;
 
@@ -110,8 +113,10 @@ pub struct LaunchConfigPage {
     pub initrd: PayloadRecord,
     /// The command line, without a final NUL.
     pub cmdline: PayloadRecord,
+    /// Who gives the key for the TPM's state; zeros: the platform's firmware.
+    pub state_owner: PublicKey,
     /// Reserved.
-    pub reserved_100: [u8; 0x100],
+    pub reserved_160: [u8; 0xa0],
     /// Text for test payloads, NUL terminated.
     pub arguments: [u8; ARGUMENTS_SIZE],
     /// Reserved.
@@ -123,7 +128,8 @@ assert_layout!(
     LaunchConfigPage, size PAGE_SIZE,
     version: 0x08, flags: 0x0c, region_base: 0x10, region_size: 0x18, image_start: 0x20,
     image_end: 0x28, guest_policy: 0x30, console_kind: 0x38, console_port: 0x3c,
-    guest_vmpl: 0x3e, kernel: 0x40, initrd: 0x80, cmdline: 0xc0, arguments: 0x200,
+    guest_vmpl: 0x3e, kernel: 0x40, initrd: 0x80, cmdline: 0xc0, state_owner: 0x100,
+    reserved_160: 0x160, arguments: 0x200,
     reserved_400: 0x400,
 );
 
@@ -195,6 +201,9 @@ pub struct LaunchConfig {
     pub cmdline: Option<PayloadDigest>,
     /// Text for test payloads.
     pub arguments: Arguments,
+    /// Who gives the key that the TPM's state is encrypted with; `None`: the platform's firmware.
+    /// Not checked to be a point on the curve.
+    pub state_owner: Option<PublicKey>,
 }
 
 /// What is wrong with the page: the image was not built by igvmbuilder, or not for this kernel.
@@ -235,7 +244,7 @@ impl LaunchConfigPage {
             return Err(ConfigError::Version(self.version));
         }
         if self.reserved_3f != 0
-            || self.reserved_100.iter().chain(&self.reserved_400).any(|&byte| byte != 0)
+            || self.reserved_160.iter().chain(&self.reserved_400).any(|&byte| byte != 0)
         {
             return Err(ConfigError::Reserved);
         }
@@ -259,6 +268,7 @@ impl LaunchConfigPage {
             initrd: self.initrd.parse()?,
             cmdline: self.cmdline.parse()?,
             arguments: self.parse_arguments()?,
+            state_owner: Some(self.state_owner).filter(|key| *key != NO_OWNER),
         })
     }
 
@@ -340,6 +350,7 @@ impl LaunchConfig {
             initrd: PayloadRecord::new(self.initrd),
             cmdline: PayloadRecord::new(self.cmdline),
             arguments: self.arguments.bytes,
+            state_owner: self.state_owner.unwrap_or(NO_OWNER),
             ..LaunchConfigPage::new_zeroed()
         }
     }
@@ -375,6 +386,7 @@ mod tests {
             initrd: None,
             cmdline: None,
             arguments: Arguments::new("case=3").expect("short text"),
+            state_owner: Some([0x5a; 96]),
         }
     }
 
@@ -389,6 +401,7 @@ mod tests {
         assert_eq!(refused(|page| page.magic[0] = 0), ConfigError::Magic);
         assert_eq!(refused(|page| page.version = 2), ConfigError::Version(2));
         assert_eq!(refused(|page| page.flags = 1 << 31), ConfigError::Reserved);
+        assert_eq!(refused(|page| page.reserved_160[0] = 1), ConfigError::Reserved);
         assert_eq!(refused(|page| page.reserved_400[9] = 1), ConfigError::Reserved);
         assert_eq!(refused(|page| page.region_base = u64::MAX), ConfigError::Region);
         assert_eq!(refused(|page| page.region_base += 1), ConfigError::Region);

@@ -52,6 +52,7 @@ pub mod msr_protocol;
 pub mod report;
 pub mod rmp;
 pub mod secrets;
+pub mod state_key;
 pub mod svsm;
 pub mod vmsa;
 

@@ -8,7 +8,7 @@ use crate::snp::guest_request::{CERTIFICATES_MAX, ChannelError, FirmwareChannel}
 use crate::snp::termination::Reason;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use snp_abi::report::AttestationReport;
+use snp_abi::report::{AttestationReport, REPORT_SIZE};
 use snp_abi::{Vmpl, certificates};
 use spin::Mutex;
 use zerocopy::FromBytes;
@@ -49,11 +49,16 @@ pub(super) fn log_report() {
     }
 }
 
-/// A report about the SVSM; `None` if it isn't one about this request.
-pub(super) fn report(data: &[u8; 64]) -> Result<Option<AttestationReport>, ChannelError> {
+/// A report about the SVSM, as the firmware gave it.
+pub(super) fn report_bytes(data: &[u8; 64]) -> Result<Box<[u8; REPORT_SIZE]>, ChannelError> {
     let mut firmware = FIRMWARE.lock();
     let channel = firmware.as_mut().ok_or(ChannelError::Closed)?;
-    let bytes = channel.report(data, Vmpl::Vmpl0, None, PATIENCE_AT_BOOT)?;
+    channel.report(data, Vmpl::Vmpl0, None, PATIENCE_AT_BOOT)
+}
+
+/// A report about the SVSM; `None` if it isn't one about this request.
+pub(super) fn report(data: &[u8; 64]) -> Result<Option<AttestationReport>, ChannelError> {
+    let bytes = report_bytes(data)?;
     let report = AttestationReport::read_from_bytes(bytes.as_slice()).ok();
     Ok(report.filter(|report| report.report_data == *data))
 }
@@ -107,7 +112,8 @@ fn zeroed_room() -> Option<Box<[u8; CERTIFICATES_MAX]>> {
     bytes.into_boxed_slice().try_into().ok()
 }
 
-struct Hex<'a>(&'a [u8]);
+/// Bytes as hexadecimal digits.
+pub(super) struct Hex<'a>(pub(super) &'a [u8]);
 
 impl core::fmt::Display for Hex<'_> {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -22,6 +22,8 @@ mod sealing;
 mod start;
 #[cfg(feature = "bare-metal")]
 mod state;
+#[cfg(all(feature = "bare-metal", feature = "block-device"))]
+mod state_key;
 pub mod vcpu_list;
 
 #[cfg(feature = "bare-metal")]

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The platform's firmware as the source of the store's master key.
 
-use super::firmware::{FIRMWARE, PATIENCE_AT_BOOT, report};
+use super::firmware::{FIRMWARE, PATIENCE_AT_BOOT, report, report_bytes};
 use crate::snp::guest_request::ChannelError;
 use crate::vtpm::master_key::{KeyFault, KeySource, LaunchIdentity};
+use alloc::boxed::Box;
 use snp_abi::guest_request::KeyRequest;
+use snp_abi::report::REPORT_SIZE;
 use zeroize::Zeroizing;
 
 /// The firmware under VMPCK0.
@@ -24,6 +26,10 @@ impl KeySource for Firmware {
         let mut firmware = FIRMWARE.lock();
         let channel = firmware.as_mut().ok_or(KeyFault::Unavailable)?;
         channel.derived_key(request, PATIENCE_AT_BOOT).map_err(fault)
+    }
+
+    fn report(&mut self, data: &[u8; 64]) -> Result<Box<[u8; REPORT_SIZE]>, KeyFault> {
+        report_bytes(data).map_err(fault)
     }
 }
 

@@ -19,8 +19,9 @@ pub(super) fn open(
     config: &LaunchConfig,
     entropy: &mut Entropy,
 ) -> Box<dyn StateStorage + Send> {
+    use crate::vtpm::random::Randomness;
     use crate::vtpm::records::{RefusedStorage, StoredRecords};
-    use crate::vtpm::{random::Randomness, store};
+    use crate::vtpm::store::{self, KeyChoice, Refusal};
     use nvstore::BlockDevice;
     use snp_abi::config::LaunchFlags;
 
@@ -36,9 +37,12 @@ pub(super) fn open(
         }
     };
     crate::info!("state: a disk of {} KiB", disk.block_count() * (disk.block_bytes() as u64 >> 10));
-    let binds_measurement = config.flags.contains(LaunchFlags::BIND_MEASUREMENT);
+    let choice = KeyChoice {
+        binds_measurement: config.flags.contains(LaunchFlags::BIND_MEASUREMENT),
+        owner: super::state_key::owner(world, config),
+    };
     let mut random = Randomness::new(|bytes: &mut [u8]| entropy.fill(bytes).is_ok());
-    match store::open(disk, &mut super::sealing::Firmware, binds_measurement, &mut random) {
+    match store::open(disk, &mut super::sealing::Firmware, &choice, &mut random) {
         Ok((store, seal, opening)) => {
             let root = store.root();
             crate::info!("state: {opening}, epoch {}, sequence {}", root.epoch, root.sequence);
@@ -48,6 +52,9 @@ pub(super) fn open(
         Err(refusal) => {
             crate::error!("state: refused: {refusal}");
             crate::error!("state: the disk is as it was, the TPM is in failure mode");
+            if let (Refusal::StateKey(_), Some(owner)) = (refusal, &choice.owner) {
+                super::state_key::ask(owner, config);
+            }
             Box::new(RefusedStorage(refusal.reason()))
         }
     }

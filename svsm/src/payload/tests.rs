@@ -159,6 +159,7 @@ fn scene() -> Scene {
         initrd: digest(&initrd),
         cmdline: digest(COMMAND_LINE),
         arguments: Arguments::EMPTY,
+        state_owner: None,
     };
     let mut machine = FakeMachine::new();
     machine.files.insert(FILE_KERNEL.to_string(), kernel);

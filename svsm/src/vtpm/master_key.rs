@@ -10,8 +10,10 @@
 //! The firmware gives keys for its own and for earlier versions. So the store names, in the label
 //! beside its wrapped key, the versions for which it is sealed.
 
+use alloc::boxed::Box;
 use nvstore::{KeyLabel, MasterKey};
 use snp_abi::guest_request::{GuestFields, KeyRequest};
+use snp_abi::report::REPORT_SIZE;
 use zerocopy::FromZeros;
 use zeroize::Zeroizing;
 
@@ -48,6 +50,12 @@ pub trait KeySource {
     /// # Errors
     /// See [`KeyFault`].
     fn derive(&mut self, request: &KeyRequest) -> Result<Zeroizing<[u8; 32]>, KeyFault>;
+
+    /// A report about the SVSM with these data, signed.
+    ///
+    /// # Errors
+    /// See [`KeyFault`].
+    fn report(&mut self, data: &[u8; 64]) -> Result<Box<[u8; REPORT_SIZE]>, KeyFault>;
 }
 
 /// To what a store is bound.
@@ -57,6 +65,8 @@ pub enum Binding {
     Signer,
     /// This very image.
     Measurement,
+    /// A key that the guest's owner gives: to whom, is the owner's business.
+    Owner,
 }
 
 /// For which launches a store is sealed.
@@ -73,8 +83,12 @@ pub struct Seal {
 const LABEL_VERSION: u8 = 1;
 const LABEL_SIGNER: u8 = 1;
 const LABEL_MEASUREMENT: u8 = 2;
+const LABEL_OWNER: u8 = 3;
 
 impl Seal {
+    /// Sealed with the key of the guest's owner, and not by the firmware.
+    pub const OWNER: Self = Self { binding: Binding::Owner, guest_svn: 0, tcb: 0 };
+
     /// How a launch seals.
     pub const fn of(identity: &LaunchIdentity, binds_measurement: bool) -> Self {
         let tcb = identity.committed_tcb;
@@ -92,6 +106,7 @@ impl Seal {
         let binding = match *head {
             [LABEL_VERSION, LABEL_SIGNER, 0, 0] => Binding::Signer,
             [LABEL_VERSION, LABEL_MEASUREMENT, 0, 0] => Binding::Measurement,
+            [LABEL_VERSION, LABEL_OWNER, 0, 0] => Binding::Owner,
             _ => return None,
         };
         let tcb = u64::from_le_bytes(tcb.try_into().ok()?);
@@ -103,6 +118,7 @@ impl Seal {
         let kind = match self.binding {
             Binding::Signer => LABEL_SIGNER,
             Binding::Measurement => LABEL_MEASUREMENT,
+            Binding::Owner => LABEL_OWNER,
         };
         let mut label = KeyLabel::default();
         let fields = [LABEL_VERSION, kind, 0, 0]
@@ -113,11 +129,20 @@ impl Seal {
         label
     }
 
+    /// The firmware's key for it, as the store's.
+    ///
+    /// # Errors
+    /// As for [`secret`](Self::secret).
+    pub fn key(self, source: &mut dyn KeySource) -> Result<MasterKey, KeyFault> {
+        Ok(MasterKey::labelled(self.secret(source)?, self.to_label()))
+    }
+
     /// The firmware's key for it.
     ///
     /// # Errors
-    /// The firmware's: an SVN or a version above its own among them.
-    pub fn key(self, source: &mut dyn KeySource) -> Result<MasterKey, KeyFault> {
+    /// The firmware's: an SVN or a version above its own among them. `Unavailable` for the owner's:
+    /// that key isn't the firmware's.
+    pub fn secret(self, source: &mut dyn KeySource) -> Result<Zeroizing<[u8; 32]>, KeyFault> {
         let mut request = KeyRequest::new_zeroed();
         let own = match self.binding {
             Binding::Signer => {
@@ -125,10 +150,11 @@ impl Seal {
                 GuestFields::FAMILY_ID | GuestFields::IMAGE_ID | GuestFields::GUEST_SVN
             }
             Binding::Measurement => GuestFields::MEASUREMENT,
+            Binding::Owner => return Err(KeyFault::Unavailable),
         };
         request.tcb_version = self.tcb;
         request.guest_field_select = (own | GuestFields::POLICY | GuestFields::TCB_VERSION).bits();
-        Ok(MasterKey::labelled(source.derive(&request)?, self.to_label()))
+        source.derive(&request)
     }
 
     /// How a launch goes on to seal a store that it has opened. A store that was bound to an exact
@@ -150,6 +176,7 @@ impl core::fmt::Display for Seal {
                 write!(formatter, "this signer's images from SVN {}", self.guest_svn)
             }
             Binding::Measurement => formatter.write_str("this very image"),
+            Binding::Owner => formatter.write_str("whom the owner gives its key"),
         }
     }
 }
@@ -164,7 +191,7 @@ mod tests {
     #[test]
     fn labels_of_other_versions_are_unknown() {
         let label = Seal::of(&IDENTITY, false).to_label();
-        for (place, byte) in [(0, 2), (1, 0), (1, 3), (2, 1), (3, 1)] {
+        for (place, byte) in [(0, 2), (1, 0), (1, 4), (2, 1), (3, 1)] {
             let mut other = label;
             other[place] = byte;
             assert_eq!(Seal::from_label(&other), None);
@@ -207,6 +234,9 @@ mod tests {
                 self.0 = Some(*request);
                 Err(KeyFault::Refused(9))
             }
+            fn report(&mut self, _: &[u8; 64]) -> Result<Box<[u8; REPORT_SIZE]>, KeyFault> {
+                Err(KeyFault::Unavailable)
+            }
         }
         let mut seen = Seen(None);
         assert!(matches!(Seal::of(&IDENTITY, false).key(&mut seen), Err(KeyFault::Refused(9))));
@@ -216,5 +246,8 @@ mod tests {
         assert!(Seal::of(&IDENTITY, true).key(&mut seen).is_err());
         let request = seen.0.unwrap();
         assert_eq!((request.guest_svn, request.guest_field_select), (0, 0b10_1001));
+        seen.0 = None;
+        assert!(matches!(Seal::OWNER.key(&mut seen), Err(KeyFault::Unavailable)));
+        assert!(seen.0.is_none(), "the firmware isn't asked for the owner's key");
     }
 }

@@ -16,10 +16,13 @@ mod platform;
 pub mod primes;
 pub mod random;
 pub mod records;
+pub mod state_key;
 pub mod store;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod write_cost;
 #[cfg(test)]
 pub(crate) use tests::power_on as for_tests;
 

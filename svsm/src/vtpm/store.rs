@@ -3,8 +3,9 @@
 //! firmware derives, sealed again when this image is newer than the seal. A disk that doesn't open
 //! is left as it is.
 
-use super::master_key::{KeyFault, KeySource, LaunchIdentity, Seal};
+use super::master_key::{Binding, KeyFault, KeySource, LaunchIdentity, Seal};
 use super::records;
+use super::state_key::{GivenKeys, Owner, Recipient, StateKeyFault};
 use nvstore::{
     BlockDevice, Capacity, Error, Examined, Formatted, MasterKey, Store, Unanchored, Unformatted,
     Unrecovered,
@@ -37,6 +38,10 @@ pub enum Refusal {
     },
     /// The store is sealed in a way that this version doesn't know.
     UnknownSeal,
+    /// The store's key is its owner's and this image takes the firmware's, or the other way round.
+    OtherOrigin,
+    /// The owner's key isn't there.
+    StateKey(StateKeyFault),
 }
 
 impl Refusal {
@@ -49,7 +54,17 @@ impl Refusal {
             Self::OlderImage { .. } => 33,
             Self::OlderPlatform { .. } => 34,
             Self::UnknownSeal => 35,
+            Self::OtherOrigin => 37,
+            Self::StateKey(StateKeyFault::Missing) => 38,
+            Self::StateKey(StateKeyFault::NotAuthentic | StateKeyFault::Owner) => 39,
+            Self::StateKey(StateKeyFault::Firmware(_)) => 32,
         }
+    }
+}
+
+impl From<StateKeyFault> for Refusal {
+    fn from(fault: StateKeyFault) -> Self {
+        Self::StateKey(fault)
     }
 }
 
@@ -77,6 +92,11 @@ impl core::fmt::Display for Refusal {
                  one that the store is sealed for"
             ),
             Self::UnknownSeal => formatter.write_str("the store is sealed in an unknown way"),
+            Self::OtherOrigin => formatter.write_str(
+                "the store's key is its owner's and this image takes the firmware's, or the other \
+                 way round",
+            ),
+            Self::StateKey(fault) => fault.fmt(formatter),
         }
     }
 }
@@ -96,6 +116,8 @@ pub enum Opening {
         /// How it was sealed.
         from: Seal,
     },
+    /// The store was there, under the owner's previous key.
+    Rekeyed,
 }
 
 impl core::fmt::Display for Opening {
@@ -104,24 +126,39 @@ impl core::fmt::Display for Opening {
             Self::Formatted => formatter.write_str("a new store for a new TPM"),
             Self::Recovered { replayed } => write!(formatter, "recovered, {replayed} commits read"),
             Self::Resealed { from } => write!(formatter, "recovered, was sealed for {from}"),
+            Self::Rekeyed => formatter.write_str("recovered, had the owner's previous key"),
         }
     }
 }
 
-/// Opens the disk's store. `binds_measurement`: to this very image even if it has a signer.
+/// How a launch wants its store's key.
+#[derive(Clone, Debug, Default)]
+pub struct KeyChoice {
+    /// From the firmware: to this very image even if it has a signer.
+    pub binds_measurement: bool,
+    /// From the guest's owner.
+    pub owner: Option<Owner>,
+}
+
+/// Opens the disk's store.
 ///
 /// # Errors
 /// See [`Refusal`].
 pub fn open<D: BlockDevice>(
     disk: D,
     source: &mut dyn KeySource,
-    binds_measurement: bool,
+    choice: &KeyChoice,
     random: &mut impl TryCryptoRng,
 ) -> Result<(VtpmStore<D>, Seal, Opening), Refusal> {
     let capacity = Capacity::for_tpm(disk.block_bytes());
     let examined = Unrecovered::new(disk).examine(capacity)?;
     let identity = source.identity().map_err(Refusal::NoKey)?;
-    let wanted = Seal::of(&identity, binds_measurement);
+    let wanted = Seal::of(&identity, choice.binds_measurement);
+    if let Some(owner) = &choice.owner {
+        let package = owner.package.as_ref().ok_or(StateKeyFault::Missing)?;
+        let keys = Recipient::derive(wanted, &owner.public_key, source)?.open(package)?;
+        return open_given(examined, &keys, random);
+    }
     match examined {
         Examined::Unformatted(empty) => format(empty, source, wanted, random),
         Examined::Formatted(found) => recover(found, source, &identity, wanted, random),
@@ -159,6 +196,35 @@ fn recover<D: BlockDevice>(
     Ok((store, renewed, Opening::Resealed { from: seal }))
 }
 
+fn open_given<D: BlockDevice>(
+    examined: Examined<D>,
+    keys: &GivenKeys,
+    random: &mut impl TryCryptoRng,
+) -> Result<(VtpmStore<D>, Seal, Opening), Refusal> {
+    let found = match examined {
+        Examined::Unformatted(empty) => {
+            let store = empty.format(&keys.current, Unanchored, random)?;
+            return Ok((store, Seal::OWNER, Opening::Formatted));
+        }
+        Examined::Formatted(found) => found,
+    };
+    if found.labels().any(|label| label != Seal::OWNER.to_label()) {
+        return Err(Refusal::OtherOrigin);
+    }
+    match (found.check_key(&keys.current), &keys.previous) {
+        (Err(Error::WrongKey), Some(previous)) => {
+            let mut store = found.recover(previous, Unanchored, random)?;
+            store.rotate(&keys.current, random)?;
+            Ok((store, Seal::OWNER, Opening::Rekeyed))
+        }
+        _ => {
+            let store = found.recover(&keys.current, Unanchored, random)?;
+            let replayed = store.recovery().replayed;
+            Ok((store, Seal::OWNER, Opening::Recovered { replayed }))
+        }
+    }
+}
+
 /// The key of the header from which the recovery will start. While a store was being sealed anew
 /// there may be two seals; the first is the newer one.
 fn fitting_key<D: BlockDevice>(
@@ -191,6 +257,9 @@ fn key_for(
     identity: &LaunchIdentity,
 ) -> Result<(MasterKey, Seal), Refusal> {
     let seal = Seal::from_label(label).ok_or(Refusal::UnknownSeal)?;
+    if seal.binding == Binding::Owner {
+        return Err(Refusal::OtherOrigin);
+    }
     if seal.guest_svn > identity.guest_svn {
         let (sealed, own) = (seal.guest_svn, identity.guest_svn);
         return Err(Refusal::OlderImage { sealed, own });
@@ -205,168 +274,5 @@ fn key_for(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use nvstore::simulation::disk::SimulatedDisk;
-    use nvstore::simulation::random::SimulatedRandom;
-    use snp_abi::guest_request::{GuestFields, KeyRequest, status};
-
-    /// A firmware that mixes as AMD's does, only not secretly.
-    #[derive(Clone)]
-    struct Firmware {
-        signer: u8,
-        policy: u8,
-        measurement: u8,
-        svn: u32,
-        tcb: u64,
-        is_silent: bool,
-    }
-
-    const FIRMWARE: Firmware =
-        Firmware { signer: 1, policy: 1, measurement: 1, svn: 5, tcb: 10, is_silent: false };
-
-    impl KeySource for Firmware {
-        fn identity(&mut self) -> Result<LaunchIdentity, KeyFault> {
-            if self.is_silent {
-                return Err(KeyFault::Unavailable);
-            }
-            Ok(LaunchIdentity {
-                guest_svn: self.svn,
-                committed_tcb: self.tcb,
-                has_signer: self.signer != 0,
-            })
-        }
-
-        fn derive(&mut self, request: &KeyRequest) -> Result<Zeroizing<[u8; 32]>, KeyFault> {
-            if request.guest_svn > self.svn || request.tcb_version > self.tcb {
-                return Err(KeyFault::Refused(status::INVALID_PARAMETER));
-            }
-            let fields = GuestFields::from_bits(request.guest_field_select).unwrap();
-            let selected = |field, value| if fields.contains(field) { value } else { 0 };
-            let mut key = Zeroizing::new([0; 32]);
-            key[0] = self.signer;
-            key[1] = selected(GuestFields::POLICY, self.policy);
-            key[2] = selected(GuestFields::MEASUREMENT, self.measurement);
-            key[3..7].copy_from_slice(&request.guest_svn.to_le_bytes());
-            key[7..15].copy_from_slice(&request.tcb_version.to_le_bytes());
-            key[15] = fields.bits().to_le_bytes()[0];
-            Ok(key)
-        }
-    }
-
-    type Opened = Result<(VtpmStore<SimulatedDisk>, Seal, Opening), Refusal>;
-
-    fn open_with(disk: SimulatedDisk, firmware: &Firmware, binds_measurement: bool) -> Opened {
-        let mut random = SimulatedRandom::new(3);
-        open(disk, &mut firmware.clone(), binds_measurement, &mut random)
-    }
-
-    /// A disk with a record, sealed by this firmware.
-    fn sealed(firmware: &Firmware, binds_measurement: bool) -> SimulatedDisk {
-        let blank = SimulatedDisk::blank(4096, 768);
-        let (mut store, _, opening) = open_with(blank, firmware, binds_measurement).unwrap();
-        assert_eq!(opening, Opening::Formatted);
-        let mut transaction = store.transaction();
-        transaction.put(b"n", b"kept").unwrap();
-        transaction.commit().unwrap();
-        store.into_device()
-    }
-
-    fn refused(disk: &SimulatedDisk, firmware: &Firmware) -> Refusal {
-        let before = disk.counts().writes;
-        let mut disk = disk.clone();
-        let mut random = SimulatedRandom::new(3);
-        let refusal = open(&mut disk, &mut firmware.clone(), false, &mut random).err();
-        assert_eq!(disk.counts().writes, before, "it was left alone");
-        refusal.expect("it must not open")
-    }
-
-    #[test]
-    fn another_signer_policy_or_svn_opens_nothing() {
-        let disk = sealed(&FIRMWARE, false);
-        let wrong = Refusal::Store(Error::WrongKey);
-        assert_eq!(refused(&disk, &Firmware { signer: 2, ..FIRMWARE }), wrong);
-        assert_eq!(refused(&disk, &Firmware { policy: 2, ..FIRMWARE }), wrong);
-        assert_eq!(
-            refused(&disk, &Firmware { svn: 4, ..FIRMWARE }),
-            Refusal::OlderImage { sealed: 5, own: 4 }
-        );
-        assert_eq!(
-            refused(&disk, &Firmware { tcb: 9, ..FIRMWARE }),
-            Refusal::OlderPlatform { status: status::INVALID_PARAMETER }
-        );
-        assert_eq!(
-            refused(&disk, &Firmware { is_silent: true, ..FIRMWARE }),
-            Refusal::NoKey(KeyFault::Unavailable)
-        );
-        let without_block = Firmware { signer: 0, svn: 0, ..FIRMWARE };
-        assert_eq!(refused(&disk, &without_block), Refusal::OlderImage { sealed: 5, own: 0 });
-    }
-
-    #[test]
-    fn another_image_of_the_same_signer_opens_it() {
-        let disk = sealed(&FIRMWARE, false);
-        let other = Firmware { measurement: 2, ..FIRMWARE };
-        let (store, _, opening) = open_with(disk, &other, false).unwrap();
-        assert_eq!(opening, Opening::Recovered { replayed: 1 });
-        assert_eq!(store.value(b"n"), Some(&b"kept"[..]));
-    }
-
-    #[test]
-    fn a_higher_svn_opens_it_and_locks_the_older_out() {
-        let disk = sealed(&FIRMWARE, false);
-        let newer = Firmware { svn: 6, tcb: 11, measurement: 2, ..FIRMWARE };
-        let (store, seal, opening) = open_with(disk, &newer, false).unwrap();
-        assert_eq!((seal.guest_svn, seal.tcb), (6, 11));
-        assert!(matches!(opening, Opening::Resealed { from } if from.guest_svn == 5));
-        assert_eq!(store.value(b"n"), Some(&b"kept"[..]));
-        let disk = store.into_device();
-        let older = Refusal::OlderImage { sealed: 6, own: 5 };
-        assert_eq!(refused(&disk, &FIRMWARE), older);
-        assert_eq!(older.reason(), 33);
-        let (_, _, opening) = open_with(disk, &newer, false).unwrap();
-        assert!(matches!(opening, Opening::Recovered { .. }));
-    }
-
-    #[test]
-    fn bound_to_the_measurement_nothing_else_opens_it() {
-        let disk = sealed(&FIRMWARE, true);
-        let other = Firmware { measurement: 2, ..FIRMWARE };
-        assert_eq!(refused(&disk, &other), Refusal::Store(Error::WrongKey));
-        // The same image goes on with it, and does not loosen the binding.
-        let (_, seal, opening) = open_with(disk, &FIRMWARE, false).unwrap();
-        assert_eq!(seal, Seal::of(&FIRMWARE.clone().identity().unwrap(), true));
-        assert!(matches!(opening, Opening::Recovered { .. }));
-    }
-
-    #[test]
-    fn a_power_cut_while_it_is_sealed_anew_locks_nobody_out() {
-        let newer = Firmware { svn: 6, ..FIRMWARE };
-        let disk = sealed(&FIRMWARE, false);
-        let (store, _, _) = open_with(disk.clone(), &newer, false).unwrap();
-        let (old, new) = (disk.image().to_vec(), store.into_device().image().to_vec());
-        // Each header of the old image in place of the new one: what a cut may leave.
-        for slot in 0..4 {
-            let mut image = new.clone();
-            let range = slot * 4096..(slot + 1) * 4096;
-            image[range.clone()].copy_from_slice(&old[range]);
-            let mixed = SimulatedDisk::with_image(4096, image);
-            let (store, _, _) = open_with(mixed, &newer, false).unwrap();
-            assert_eq!(store.value(b"n"), Some(&b"kept"[..]), "{slot}");
-        }
-    }
-
-    #[test]
-    fn damage_has_its_own_name() {
-        let disk = sealed(&FIRMWARE, false);
-        let mut image = disk.image().to_vec();
-        for slot in image.chunks_mut(4096).take(4) {
-            slot[170] ^= 1;
-        }
-        let refusal = refused(&SimulatedDisk::with_image(4096, image), &FIRMWARE);
-        assert!(matches!(refusal, Refusal::Store(Error::Tampered(_))));
-        assert_eq!(refusal.reason(), 6);
-        let foreign = SimulatedDisk::with_image(4096, vec![7; 768 * 4096]);
-        assert_eq!(refused(&foreign, &FIRMWARE), Refusal::Store(Error::Foreign));
-    }
-}
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What commands cost the disk: blocks, bytes and flushes, counted at the device. The figures are in
-//! `docs/performance.md`.
+//! What commands cost the disk: blocks, bytes and flushes, counted at the device. The figures are
+//! in `docs/performance.md`.
 
 use super::records::StoredRecords;
 use super::tests::{PASSWORD, STARTUP, execute, power_on_with};

@@ -112,6 +112,7 @@ impl Bench {
             policy: 0x3_0000,
             console: Console::Debug(0xe9),
             flags: LaunchFlags::empty(),
+            state_owner: None,
         })
         .map_err(|error| format!("IGVM file: {error}"))?;
         let igvm = signing::with_id_block(&igvm, case.id_block)?;

@@ -75,6 +75,11 @@ pub struct Options {
     /// The disk image with the TPM's state, made if it isn't there; without one the TPM is
     /// ephemeral.
     pub state: Option<PathBuf>,
+    /// The key of the state's owner (PEM), if it isn't the platform's firmware that gives the
+    /// state's key.
+    pub state_owner: Option<PathBuf>,
+    /// The package with the state's key that the owner made for this launch.
+    pub state_key: Option<PathBuf>,
     /// The log file, in place of one under `build/log`.
     pub log: Option<PathBuf>,
     /// The guest's console.
@@ -106,6 +111,8 @@ impl Default for Options {
             policy: None,
             id_block: Some(IdBlock::default()),
             state: None,
+            state_owner: None,
+            state_key: None,
             log: None,
             console: Console::Log,
             svsm_features: Vec::new(),

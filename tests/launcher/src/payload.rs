@@ -75,17 +75,14 @@ impl Payload {
         let digest = measure(&images, &igvm)?;
         let symbols = folder.write("symbols", symbols::of_file(&images.svsm)?.as_bytes())?;
         let command_line = folder.write("cmdline", options.command_line.as_bytes())?;
-        Ok(Self {
-            emulator: images.emulator,
-            igvm,
-            digest,
-            fw_cfg: vec![
-                ("kernel", guest.kernel.clone()),
-                ("initrd", guest.initrd.clone()),
-                ("cmdline", command_line),
-                ("symbols", symbols),
-            ],
-        })
+        let mut fw_cfg = vec![
+            ("kernel", guest.kernel.clone()),
+            ("initrd", guest.initrd.clone()),
+            ("cmdline", command_line),
+            ("symbols", symbols),
+        ];
+        fw_cfg.extend(options.state_key.iter().map(|file| ("state-key", file.clone())));
+        Ok(Self { emulator: images.emulator, igvm, digest, fw_cfg })
     }
 }
 
@@ -114,6 +111,7 @@ fn pack(images: &Images, guest: &GuestFiles, options: &Options, igvm: &Path) -> 
             .args(options.service_cpu.then_some("--service-vcpu"))
             .args(policy.iter().flat_map(|policy| ["--policy", policy]))
             .args(id_block.unwrap_or_default())
+            .args(options.state_owner.iter().flat_map(|owner| [Path::new("--state-owner"), owner]))
             .arg("--output")
             .arg(igvm),
     )

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What remembers where the state stands, if anything does: a file. On another medium than the state
-//! it tells when somebody has put an old state back; beside the state it proves nothing.
+//! What remembers where the state stands, if anything does: a file. On another medium than the
+//! state it tells when somebody has put an old state back; beside the state it proves nothing.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};

@@ -83,6 +83,7 @@ fn file() -> Vec<u8> {
         policy: 0x3_0000,
         console: Console::Debug(0xe9),
         flags: LaunchFlags::empty(),
+        state_owner: None,
     };
     build(&input).expect("a good input")
 }
