@@ -10,6 +10,7 @@
 //! Both keys are on NIST P-384, and both are static: whoever seals a package knows the private part
 //! of one of them.
 
+use core::mem::offset_of;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::report::REPORT_SIZE;
@@ -78,8 +79,7 @@ impl StateKeyRequest {
     /// Whose SHA-256, with the owner's public key behind it, is the front of the report's data.
     #[must_use]
     pub fn vouched_part(&self) -> &[u8] {
-        let size = size_of::<Self>() - REPORT_SIZE;
-        self.as_bytes().get(..size).unwrap_or_default()
+        self.as_bytes().get(..offset_of!(Self, report)).unwrap_or_default()
     }
 }
 
@@ -96,7 +96,7 @@ impl StateKeyPackage {
     /// What the tag covers beside the keys.
     #[must_use]
     pub fn associated_data(&self) -> &[u8] {
-        self.as_bytes().get(..size_of::<SealLabel>() + Self::MAGIC.len()).unwrap_or_default()
+        self.as_bytes().get(..offset_of!(Self, nonce)).unwrap_or_default()
     }
 }
 
