@@ -13,6 +13,8 @@ use crate::{
 };
 
 const ROUNDS: usize = 2000;
+/// Certificates that are believed cost signatures.
+const CERTIFICATE_ROUNDS: usize = 100;
 
 /// xorshift64: the same numbers every time.
 struct Numbers(u64);
@@ -43,24 +45,26 @@ fn changed(good: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     bytes
 }
 
-/// A sample, and the harness that reads it.
-type Harness<'a> = (&'a [u8], fn(&[u8]));
+/// A sample, the harness that reads it, and how often it gets changed ones.
+type Harness<'a> = (&'a [u8], fn(&[u8]), usize);
 
 #[test]
 fn no_bytes_break_a_parser() {
     let evidence = Case::good().evidence;
     let mut numbers = Numbers(0x6d61_6361_6461_6d69);
-    let parsers: [Harness; 6] = [
-        (&evidence.report, fuzz::report),
-        (&evidence.manifest, fuzz::manifest),
-        (&evidence.ek_public, fuzz::manifest),
-        (&evidence.event_log, fuzz::event_log),
-        (&evidence.quote, fuzz::quote),
-        (&evidence.certificates[..2048], fuzz::certificates),
+    let file = include_bytes!("../../../fuzz/corpus/attest_evidence/p256");
+    let parsers: [Harness; 7] = [
+        (&evidence.report, fuzz::report, ROUNDS),
+        (&evidence.manifest, fuzz::manifest, ROUNDS),
+        (&evidence.ek_public, fuzz::manifest, ROUNDS),
+        (&evidence.event_log, fuzz::event_log, ROUNDS),
+        (&evidence.quote, fuzz::quote, ROUNDS),
+        (&evidence.certificates, fuzz::certificates, CERTIFICATE_ROUNDS),
+        (file, fuzz::evidence, ROUNDS),
     ];
-    for (good, parser) in parsers {
+    for (good, parser, rounds) in parsers {
         parser(good);
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             parser(&changed(good, &mut numbers));
         }
     }

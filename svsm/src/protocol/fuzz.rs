@@ -7,6 +7,7 @@ use super::vtpm::Engine;
 use super::{Caller, Registers, Services, dispatch};
 use crate::machine::fake::{FakeMachine, MEMORY_END, SVSM_END, SVSM_START};
 use crate::machine::{Machine, PAGE_LENGTH};
+use sha2::{Digest as _, Sha512};
 use snp_abi::launch::Digest;
 use snp_abi::report::REPORT_SIZE;
 use snp_abi::svsm::{CallNumber, CallResult, VTPM_SERVICE_GUID, protocol};
@@ -89,9 +90,51 @@ fn make_call(services: &Services, machine: &mut FakeMachine, how: &[u8], operati
     let rax = CallNumber { protocol: protocol::ATTESTATION, call: u32::from(call % 3) }.encode();
     let before = Registers { rax, rcx: address, rdx: 22, r8: 33, r9: 44 };
     let mut after = before;
+    let mut nonce = [0; 64];
+    let nonce_is_there = machine.read_guest(number(&operation, 0x10), &mut nonce).is_ok();
+    let writes_before = machine.writes;
     dispatch(services, machine, Caller { apic_id: 0 }, &mut after);
     check_registers(&before, &after);
     check_own_memory(machine);
+    if CallResult::decode(after.rax) == Some(CallResult::Success) {
+        assert!(nonce_is_there);
+        check_evidence(machine, &operation, &nonce, &after);
+    } else {
+        assert_eq!(machine.writes, writes_before, "a refused call writes nothing");
+    }
+}
+
+/// An address in the operation.
+fn number(operation: &[u8], offset: usize) -> u64 {
+    operation[offset..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// The guest has the report, about its nonce and its manifest, and the certificates: where it
+/// wanted them, unless it wanted some in one place.
+fn check_evidence(
+    machine: &mut FakeMachine,
+    operation: &[u8],
+    nonce: &[u8; 64],
+    after: &Registers,
+) {
+    let parts = [(0, after.r8), (0x20, after.rcx), (0x30, after.rdx)];
+    let parts = parts.map(|(offset, length)| (number(operation, offset), length));
+    let [report, manifest, certificates] = parts;
+    let overlap = |(a, a_length): (u64, u64), (b, b_length)| a < b + b_length && b < a + a_length;
+    if overlap(report, manifest) || overlap(report, certificates) || overlap(manifest, certificates)
+    {
+        return;
+    }
+    let [report, manifest, certificates] = parts.map(|(address, length)| {
+        let length = usize::try_from(length).expect("a short part");
+        if length == 0 { Vec::new() } else { machine.peek(address, length) }
+    });
+    assert_eq!(manifest.last(), Some(&0x4d), "the TPM's is the end of it");
+    assert!(certificates.iter().all(|byte| *byte == 0xce));
+    let data = Sha512::new().chain_update(nonce).chain_update(&manifest).finalize();
+    assert_eq!(report[0x50..0x90], *data);
+    let (head, rest) = (&report[..0x50], &report[0x90..]);
+    assert!(head.iter().chain(rest).all(|byte| *byte == 0xaa));
 }
 
 /// Without these a fuzzer would need long to find a call that does anything.
