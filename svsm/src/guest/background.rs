@@ -130,12 +130,14 @@ pub(super) fn report() {
     }
     let Some(tally) = background.stock.work_done() else { return };
     crate::info!(
-        "keys attempts={:?} sizes={:?} longest-attempt={} longest-background={} \
-         multiplications={} rejected={} ticks-per-multiplication={} slice-limit={} slice={}",
+        "keys attempts={:?} sizes={:?} longest-attempt={} longest-background={}",
         tally.attempts,
         tally.attempt_sizes,
         tally.longest_attempt,
         tally.longest_background,
+    );
+    crate::info!(
+        "keys multiplications={} rejected={} ticks-per-multiplication={} slice-limit={} slice={}",
         tally.multiplications,
         tally.rejected,
         background.ticks_per_multiplication,

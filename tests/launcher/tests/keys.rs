@@ -52,7 +52,7 @@ fn create_keys(options: Options) {
     };
     println!("{}\n{}", last("residency kind=Vtpm"), last("keys bits=2048"));
     let report = last("keys attempts=");
-    println!("{report}");
+    println!("{report}\n{}", last("keys multiplications="));
     check_attempts(&report, has_service_cpu);
     check_slices(&report);
 }
