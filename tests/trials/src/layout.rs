@@ -133,7 +133,7 @@ pub fn agree(field: Field, is_tainted: bool, ours: &[u8], theirs: &[u8]) -> bool
         Field::Opaque => (ours.len() > 2) == (theirs.len() > 2),
         Field::Public => publics_agree(ours, theirs, is_tainted),
         Field::Ticket => same_size && ours.get(..6) == theirs.get(..6),
-        Field::Signature => same_size && ours.get(..4) == theirs.get(..4),
+        Field::Signature => signatures_agree(ours, theirs),
         Field::Attest => attested(ours) == attested(theirs) && (is_tainted || same_size),
         Field::Context => ours.get(8..16) == theirs.get(8..16),
         // resetCount and restartCount stand behind time and clock.
@@ -155,6 +155,26 @@ fn publics_agree(ours: &[u8], theirs: &[u8], is_tainted: bool) -> bool {
         }
         _ => ours == theirs,
     }
+}
+
+/// Whether two signatures are of one scheme and hash, and of the same size; libtpms leaves out
+/// leading zeros of an ECDAA signature's numbers.
+fn signatures_agree(ours: &[u8], theirs: &[u8]) -> bool {
+    const ECDAA: [u8; 2] = [0x00, 0x1a];
+    let two_numbers = |octets: &[u8]| {
+        let mut fields = Fields(octets);
+        fields.take(4)?;
+        fields.sized()?;
+        fields.sized()?;
+        fields.0.is_empty().then_some(())
+    };
+    let same_sizes = match ours.get(..2) {
+        Some(scheme) if scheme == ECDAA => {
+            two_numbers(ours).is_some() && two_numbers(theirs).is_some()
+        }
+        _ => ours.len() == theirs.len(),
+    };
+    same_sizes && ours.get(..4) == theirs.get(..4)
 }
 
 /// What an attestation says whoever signs it: its type, extraData, and the counters.
