@@ -28,8 +28,9 @@ usage: bench [--runs N] [--limit RATIO] [--only TEXT | --warm] TPM_SERVER
   --only TEXT     only rows whose name contains this
   --warm          only what RSA keys cost that are ready; the limit is 3/215 of libtpms' search
 ";
-/// Turns that each server has at a row.
-const ROUNDS: usize = 8;
+/// Turns that each server has at a row: many and short, so that both have quiet ones on a machine
+/// whose speed changes from one moment to the next.
+const ROUNDS: usize = 25;
 
 struct Options {
     program: String,
