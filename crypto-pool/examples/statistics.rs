@@ -6,7 +6,7 @@
 //! * Without arguments it reads such lines and says what follows.
 //!
 //! * ROCA (CVE-2017-15361): primes of the broken library were powers of 65537 modulo many small
-//!   primes, and so were its moduli; the chance that one of ours is, is far below 2^-100.
+//!   primes, and so were its moduli; one of 2^28 others is by chance.
 //! * Highest bits: uniform between √2/2 and 1.
 //! * Independence: the correlation of the highest bits of p and q, and how often q is above p.
 //! * No prime occurs twice.
@@ -20,8 +20,10 @@ use crypto_pool::search::{KeyKind, KeySearch};
 use hashed::Hashed;
 
 /// The primes that ROCA's fingerprint looks at.
-const FINGERPRINT: [u64; 20] =
-    [3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73];
+const FINGERPRINT: [u64; 38] = [
+    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97,
+    101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+];
 
 fn modulo(number: &[u8], divisor: u64) -> u64 {
     number.iter().fold(0, |rest, byte| (rest << 8 | u64::from(*byte)) % divisor)
