@@ -41,7 +41,7 @@ dependencies: ## licences, versions and sources of what is depended on, and know
 test-suites: ## third-party TPM suites; TPM2_TOOLS=<a source tree of tpm2-tools 5.4>: its scripts too
 	@tests/suites/run $(if $(TPM2_TOOLS),'$(TPM2_TOOLS)')
 
-test-differential: ## the TPM engine against libtpms, N=100000 generated commands from SEED=1
+test-differential: install ## the TPM engine against libtpms, N=100000 generated commands from SEED=1
 	@tests/trials/run differential $(or $(N),100000) $(or $(SEED),1)
 
 fuzz-smoke: ## the TPM's fuzz harnesses without a fuzzer, half a minute each
@@ -56,7 +56,7 @@ test-powercut: install ## kill QEMU while the guest writes to the TPM, CUTS=100 
 figures: install ## measure what docs/performance.md reports
 	@$(CARGO) run --quiet --release --package launcher --example figures
 
-bench: ## processor time of each TPM command, beside libtpms (ARGS="--help"; needs swtpm)
+bench: install ## processor time of each TPM command, beside libtpms (ARGS="--help")
 	@tests/bench/run $(ARGS)
 
 attest: install ## boot, collect evidence in the guest, check it on the host (CPUS=2)

@@ -3,7 +3,7 @@
 //! credentials and duplicates go both ways between this engine and libtpms (in swtpm's process).
 //!
 //! The tests need Debian's package `swtpm`, so they are only run when they are asked for:
-//! `cargo test -p tpm-server --test peer -- --ignored`.
+//! `cargo test -p tpm-server --test peer -- --ignored`, as `make test` does.
 
 mod client;
 mod nv;
