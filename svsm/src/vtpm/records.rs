@@ -171,15 +171,8 @@ fn name_bytes(RecordName { kind, number }: RecordName) -> [u8; NAME_BYTES] {
 
 /// `None` for a record that no engine of this version writes.
 fn record_name(name: &[u8]) -> Option<RecordName> {
-    const KINDS: [RecordKind; 5] = [
-        RecordKind::Permanent,
-        RecordKind::Orderly,
-        RecordKind::Saved,
-        RecordKind::Object,
-        RecordKind::NvIndex,
-    ];
     let (kind, number) = name.split_first()?;
-    let kind = KINDS.into_iter().find(|known| *known as u8 == *kind)?;
+    let kind = RecordKind::from_number(*kind)?;
     Some(RecordName { kind, number: u32::from_be_bytes(number.try_into().ok()?) })
 }
 

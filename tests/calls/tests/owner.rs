@@ -10,6 +10,7 @@ use attest::state_key::{Keys, Owner, find_request, verify};
 use attest::{Reason, Reference};
 use emulator::SoftwarePsp;
 use getrandom::{SysRng, rand_core::UnwrapErr};
+use guest::START_LIMIT;
 use launcher::{Images, Machine, Options};
 use snp_abi::launch::GuestPolicy;
 use snp_abi::state_key::{StateKeyPackage, StateKeyRequest};
@@ -20,8 +21,6 @@ use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 use zerocopy::IntoBytes;
 
-/// How long a start may take on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(180);
 const FOREIGN_KEY: u64 = 39;
 
 /// A key that igvmbuilder makes, and its file.

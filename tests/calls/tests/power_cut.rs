@@ -8,6 +8,7 @@ mod guest;
 use calls::console::last_number;
 use calls::run::WRITER;
 use calls::writer::{ACKNOWLEDGED, FOUND, REFUSED};
+use guest::START_LIMIT;
 use launcher::{Log, Machine, Options};
 use std::path::PathBuf;
 use std::thread;
@@ -17,8 +18,6 @@ use std::time::{Duration, Instant, SystemTime};
 const CUTS: u32 = 4;
 /// One cut in so many comes during the start.
 const EARLY: u64 = 5;
-/// How long a start may take on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// The last number behind this text in the log.
 fn last(log: &Log, text: &str) -> Option<u64> {

@@ -4,8 +4,8 @@
 mod guest;
 
 use calls::{cases::CASES, verdict};
+use guest::START_LIMIT;
 use launcher::{Ending, Machine};
-use std::time::Duration;
 
 /// The emulator's exit code for a termination that the guest asked for
 /// (tests/emulator/src/exit_code.rs).
@@ -14,7 +14,7 @@ const GUEST_TERMINATED: u8 = 6;
 /// Boots the guest and says how it ended.
 fn run(cpus: u8) {
     let mut machine = Machine::start(&guest::options(cpus)).expect("the machine starts");
-    let ending = machine.wait(Some(Duration::from_secs(180))).expect("the guest ends it");
+    let ending = machine.wait(Some(START_LIMIT)).expect("the guest ends it");
     let report = machine.log().find("machine-termination:").expect("the log").concat();
     assert_eq!(ending, Ending::Stopped(GUEST_TERMINATED), "{report}");
     let code = field(&report, "code=");

@@ -9,13 +9,6 @@
 use tpm::platform::{PlatformFault, RECORD_SIZE_MAX, RecordKind, RecordName, Storage};
 
 const MAGIC: &[u8; 16] = b"macadamia blob 1";
-const KINDS: [RecordKind; 5] = [
-    RecordKind::Permanent,
-    RecordKind::Orderly,
-    RecordKind::Saved,
-    RecordKind::Object,
-    RecordKind::NvIndex,
-];
 
 /// Reads everything.
 pub(crate) fn export(storage: &mut dyn Storage) -> Result<Vec<u8>, PlatformFault> {
@@ -53,7 +46,7 @@ fn parse(blob: &[u8]) -> Option<Vec<(RecordName, &[u8])>> {
     let mut records = Vec::new();
     let mut rest = blob.strip_prefix(MAGIC)?;
     while let Some((number, behind)) = rest.split_first() {
-        let kind = KINDS.into_iter().find(|kind| *kind as u8 == *number)?;
+        let kind = RecordKind::from_number(*number)?;
         let (number, behind) = behind.split_first_chunk()?;
         let (size, behind) = behind.split_first_chunk()?;
         let size = usize::try_from(u32::from_be_bytes(*size)).ok()?;

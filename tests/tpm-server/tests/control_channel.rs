@@ -4,6 +4,7 @@
 #[path = "peer/client.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod client;
+mod state;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use client::{Octets, Tpm, new_folder};
+use client::{Octets, Tpm};
+use state::State;
 
 const PCR_EXTEND: u32 = 0x182;
 const PCR_READ: u32 = 0x17e;
@@ -23,30 +25,7 @@ const STOP: [u32; 1] = [0x0e];
 /// PCR 16 of the bank of SHA-256.
 const SELECTION: [u8; 10] = [0, 0, 0, 1, 0, 0x0b, 3, 0, 0, 1];
 
-/// A state that servers one after another open, and their sockets.
-struct Place {
-    name: &'static str,
-    folder: PathBuf,
-}
-
-impl Place {
-    fn new(name: &'static str) -> Self {
-        Self { name, folder: new_folder(&format!("control-{name}-state")) }
-    }
-
-    /// The folder of the sockets, which goes with the server.
-    fn sockets(&self) -> PathBuf {
-        new_folder(&format!("control-{}", self.name))
-    }
-
-    fn start(&self) -> Tpm {
-        let folder = self.sockets();
-        let socket = folder.join("socket");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tpm_server"));
-        command.arg("--state").arg(self.folder.join("state")).arg("--unix").arg(&socket);
-        Tpm::start(command, &socket, folder)
-    }
-
+impl State {
     fn control(&self) -> PathBuf {
         self.sockets().join("socket.ctrl")
     }
@@ -62,7 +41,7 @@ impl Place {
     }
 
     fn volatile(&self) -> PathBuf {
-        self.folder.join("state.volatile")
+        self.file("state.volatile")
     }
 
     /// Lets swtpm's own tool do something: whether it says that it was done.
@@ -70,12 +49,6 @@ impl Place {
         let mut command = Command::new("swtpm_ioctl");
         let outcome = command.arg("--unix").arg(self.control()).arg(option).output();
         outcome.expect("Debian's package swtpm-tools is there").status.success()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _removed = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -92,49 +65,49 @@ fn pcr(tpm: &mut Tpm) -> Vec<u8> {
 
 #[test]
 fn stored_volatile_state_is_taken_once() {
-    let place = Place::new("once");
-    let mut tpm = place.start();
+    let state = State::new("control-once");
+    let mut tpm = state.start();
     extend(&mut tpm);
     let value = pcr(&mut tpm);
     assert_ne!(value, [0; 32]);
-    assert!(place.order(&STORE_VOLATILE));
-    assert!(place.volatile().exists());
+    assert!(state.order(&STORE_VOLATILE));
+    assert!(state.volatile().exists());
     // Dropping it kills the process.
     drop(tpm);
-    let mut tpm = place.start();
-    assert!(!place.volatile().exists(), "it was taken");
+    let mut tpm = state.start();
+    assert!(!state.volatile().exists(), "it was taken");
     assert_eq!(pcr(&mut tpm), value, "the TPM goes on");
     drop(tpm);
-    assert_eq!(pcr(&mut place.start()), [0; 32], "a loss of power");
+    assert_eq!(pcr(&mut state.start()), [0; 32], "a loss of power");
 }
 
 #[test]
 fn volatile_state_of_a_tpm_that_went_on_is_not_taken() {
-    let place = Place::new("stale");
-    let mut tpm = place.start();
+    let state = State::new("control-stale");
+    let mut tpm = state.start();
     extend(&mut tpm);
-    assert!(place.order(&STORE_VOLATILE));
+    assert!(state.order(&STORE_VOLATILE));
     tpm.command(READ_CLOCK, &[]).expect("it goes on");
-    assert!(!place.volatile().exists());
+    assert!(!state.volatile().exists());
     drop(tpm);
-    let mut tpm = place.start();
+    let mut tpm = state.start();
     assert_eq!(pcr(&mut tpm), [0; 32]);
     // Without power there is none.
-    assert!(place.order(&STOP));
-    assert!(!place.order(&STORE_VOLATILE));
-    assert!(!place.volatile().exists());
+    assert!(state.order(&STOP));
+    assert!(!state.order(&STORE_VOLATILE));
+    assert!(!state.volatile().exists());
 }
 
 #[test]
 fn a_start_takes_volatile_state_in_the_same_process() {
-    let place = Place::new("resume");
-    let mut tpm = place.start();
+    let state = State::new("control-resume");
+    let mut tpm = state.start();
     extend(&mut tpm);
     let value = pcr(&mut tpm);
     // With the flag and without: it is taken, and deleted then.
     for init in [[INIT, 0], [INIT, 1]] {
-        assert!(place.order(&STORE_VOLATILE) && place.order(&STOP) && place.order(&init));
-        assert!(!place.volatile().exists());
+        assert!(state.order(&STORE_VOLATILE) && state.order(&STOP) && state.order(&init));
+        assert!(!state.volatile().exists());
         assert_eq!(pcr(&mut tpm), value);
     }
 }
@@ -142,12 +115,12 @@ fn a_start_takes_volatile_state_in_the_same_process() {
 #[test]
 #[ignore = "needs swtpm"]
 fn swtpms_tool_stores_and_resumes() {
-    let place = Place::new("tool");
-    let mut tpm = place.start();
+    let state = State::new("control-tool");
+    let mut tpm = state.start();
     extend(&mut tpm);
     let value = pcr(&mut tpm);
-    assert!(place.tool("-v") && place.tool("--stop") && place.tool("-i"));
-    assert!(!place.volatile().exists());
+    assert!(state.tool("-v") && state.tool("--stop") && state.tool("-i"));
+    assert!(!state.volatile().exists());
     assert_eq!(pcr(&mut tpm), value);
 }
 
@@ -243,11 +216,11 @@ impl Drop for Qemu {
 
 #[test]
 fn qemu_finds_its_tpm_behind_the_control_channel() {
-    let place = Place::new("qemu");
-    let mut direct = place.start();
+    let state = State::new("control-qemu");
+    let mut direct = state.start();
     extend(&mut direct);
     let value = pcr(&mut direct);
-    let mut qemu = Qemu::start(&place.control());
+    let mut qemu = Qemu::start(&state.control());
     qemu.write(register::ACCESS, REQUEST_USE);
     assert_ne!(qemu.read(register::ACCESS) & ACTIVE_LOCALITY, 0);
     // QEMU has made its TPM start anew.

@@ -4,10 +4,10 @@
 #[path = "peer/client.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod client;
+mod state;
 
-use client::{Fields, Octets, PASSWORD, Tpm, new_folder};
-use std::path::PathBuf;
-use std::process::Command;
+use client::{Fields, Octets, PASSWORD, Tpm};
+use state::State;
 
 const OWNER: u32 = 0x4000_0001;
 const LOCKOUT: u32 = 0x4000_000a;
@@ -29,35 +29,6 @@ const READ_CLOCK: u32 = 0x181;
 /// TPM_RC_AUTH_FAIL in session 1, and TPM_RC_BAD_AUTH.
 const AUTH_FAIL: u32 = 0x98e;
 const BAD_AUTH: u32 = 0x9a2;
-
-/// A state that goes away.
-struct State {
-    name: &'static str,
-    folder: PathBuf,
-}
-
-impl State {
-    fn new(name: &'static str) -> Self {
-        let folder = std::env::temp_dir();
-        let folder = folder.join(format!("tpm-restart-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("a temporary folder");
-        Self { name, folder }
-    }
-
-    fn start(&self) -> Tpm {
-        let folder = new_folder(&format!("restart-{}", self.name));
-        let socket = folder.join("socket");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tpm_server"));
-        command.arg("--state").arg(self.folder.join("state")).arg("--unix").arg(&socket);
-        Tpm::start(command, &socket, folder)
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        let _removed = std::fs::remove_dir_all(&self.folder);
-    }
-}
 
 /// What a start tells of the one before.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,7 +81,7 @@ fn read_index(tpm: &mut Tpm, password: &[u8]) -> Result<Vec<u8>, u32> {
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
-    let state = State::new("kill");
+    let state = State::new("restart-kill");
     let mut tpm = state.start();
     let before = start_of(&mut tpm);
     let (key, public) = primary(&mut tpm, OWNER);
@@ -140,7 +111,7 @@ fn what_was_acknowledged_survives_a_kill() {
 
 #[test]
 fn a_shutdown_makes_the_next_start_orderly() {
-    let state = State::new("orderly");
+    let state = State::new("restart-orderly");
     let mut tpm = state.start();
     let first = start_of(&mut tpm);
     tpm.command(SHUTDOWN, &[0, 0]).expect("it shuts down");
@@ -167,7 +138,7 @@ const LOCKOUT_COUNTER: u32 = 0x20e;
 
 #[test]
 fn pulling_the_plug_does_not_undo_failed_tries() {
-    let state = State::new("lockout");
+    let state = State::new("restart-lockout");
     let mut tpm = state.start();
     define(&mut tpm, b"index", 0x0004_0004);
     let write = Octets::default().sized(b"8 octets").u16(0).0;

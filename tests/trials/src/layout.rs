@@ -2,6 +2,7 @@
 //! What the parameters of a response are made of (Part 3), and which of it two TPMs must agree on
 //! though their keys and nonces differ.
 
+use tpm::structure::algorithm::AlgorithmId;
 use tpm::structure::command_code::CommandCode;
 use tpm::structure::public::Public;
 use tpm::wire::{Reader, Unmarshal};
@@ -160,7 +161,6 @@ fn publics_agree(ours: &[u8], theirs: &[u8], is_tainted: bool) -> bool {
 /// Whether two signatures are of one scheme and hash, and of the same size; libtpms leaves out
 /// leading zeros of an ECDAA signature's numbers.
 fn signatures_agree(ours: &[u8], theirs: &[u8]) -> bool {
-    const ECDAA: [u8; 2] = [0x00, 0x1a];
     let two_numbers = |octets: &[u8]| {
         let mut fields = Fields(octets);
         fields.take(4)?;
@@ -169,7 +169,7 @@ fn signatures_agree(ours: &[u8], theirs: &[u8]) -> bool {
         fields.0.is_empty().then_some(())
     };
     let same_sizes = match ours.get(..2) {
-        Some(scheme) if scheme == ECDAA => {
+        Some(scheme) if scheme == AlgorithmId::ECDAA.0.to_be_bytes() => {
             two_numbers(ours).is_some() && two_numbers(theirs).is_some()
         }
         _ => ours.len() == theirs.len(),

@@ -77,6 +77,18 @@ pub enum RecordKind {
     NvIndex = 5,
 }
 
+impl RecordKind {
+    /// Every kind; its number is the first octet of a name wherever names are written down.
+    pub const ALL: [Self; 5] =
+        [Self::Permanent, Self::Orderly, Self::Saved, Self::Object, Self::NvIndex];
+
+    /// The kind with this number; `None` for one that no engine of this version writes.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
 /// The name of a record: unique, and ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordName {

@@ -8,9 +8,12 @@ use snp_abi::linux::{
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
+/// How long a start may take on a busy machine.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(180);
 /// Boot sector and one sector of setup code.
 const SETUP_SECTORS: u8 = 1;
 /// Where the code begins: behind both.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One start of the guest that counts, and what comes of it.
 
+use crate::guest::START_LIMIT;
 use calls::console::last_number;
 use calls::run::WRITER;
 use calls::writer::{ACKNOWLEDGED, BECAUSE, FOUND};
@@ -9,8 +10,6 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a start may take on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(180);
 /// What a start of the guest ends in.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

@@ -191,13 +191,7 @@ mod tests {
     #[test]
     fn the_saved_records_have_something_of_each_kind() {
         let records = saved_records();
-        for kind in [
-            RecordKind::Permanent,
-            RecordKind::Orderly,
-            RecordKind::Saved,
-            RecordKind::Object,
-            RecordKind::NvIndex,
-        ] {
+        for kind in RecordKind::ALL {
             assert!(records.keys().any(|name| name.kind == kind), "{kind:?}");
         }
     }
