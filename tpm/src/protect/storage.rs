@@ -20,7 +20,7 @@ use crate::structure::buffer::Buffer;
 use crate::structure::digest::Name;
 use crate::structure::public::Public;
 use crate::structure::response_code::ResponseCode;
-use crate::structure::sensitive::{PRIVATE_SIZE_MAX, Private, Sensitive};
+use crate::structure::sensitive::{Private, Sensitive};
 use crate::structure::symmetric::CipherDefinition;
 use crate::wire::{Reader, Result, Unmarshal};
 
@@ -67,15 +67,17 @@ impl<'a> Protection<'a> {
         Ok(Hmac::mac(self.hash, key, parts))
     }
 
-    /// The outer wrapper around `data`.
+    /// The outer wrapper around `data`; TPM_RC_SIZE if both together are longer than a private area
+    /// can be.
     pub fn wrap(&self, name: &Name, data: &[u8]) -> Result<Private> {
-        let mut encrypted = Buffer::<PRIVATE_SIZE_MAX>::new(data)?;
+        let mut encrypted = Private::new(data)?;
         self.apply(name, [0; BLOCK_SIZE], encrypted.as_mut_slice(), true)?;
         let integrity = self.integrity(&[&encrypted, name])?;
-        Private::written(|writer| {
-            writer.value(&integrity)?;
-            writer.bytes(&encrypted)
-        })
+        let size = u16::try_from(integrity.len()).map_err(|_| ResponseCode::FAILURE)?;
+        let mut wrapped = Private::new(&size.to_be_bytes())?;
+        wrapped.append(&integrity)?;
+        wrapped.append(&encrypted)?;
+        Ok(wrapped)
     }
 
     /// What is in an outer wrapper; TPM_RC_INTEGRITY if it isn't from this seed, for this Name.

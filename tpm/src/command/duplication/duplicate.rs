@@ -28,7 +28,7 @@ pub fn execute(
     let hash = object.public.name_algorithm.ok_or(ResponseCode::TYPE.in_handle(1))?;
     let new_parent = match new_parent {
         Handle::NULL => None,
-        handle => Some(wrapping_key(&context.state.object(handle)?.public)?),
+        handle => Some(wrapping_key(&context.state.object(handle)?.public, 2)?),
     };
     let object = context.state.object(handle)?;
     if object.has(Bits::ENCRYPTED_DUPLICATION) {
@@ -66,13 +66,14 @@ pub fn execute(
     response.value(&sent)
 }
 
-/// The public area of a new parent: an asymmetric storage key, or TPM_RC_TYPE.
-pub(super) fn wrapping_key(public: &Public) -> Result<Public> {
+/// The public area of a parent that an outer wrapper is for, which is the command's handle `place`:
+/// an asymmetric storage key, or TPM_RC_TYPE.
+pub(super) fn wrapping_key(public: &Public, place: u8) -> Result<Public> {
     let is_asymmetric = matches!(public.object_type(), ObjectType::Rsa | ObjectType::Ecc);
     if public.is_parent() && is_asymmetric {
         Ok(public.clone())
     } else {
-        Err(ResponseCode::TYPE.in_handle(2))
+        Err(ResponseCode::TYPE.in_handle(place))
     }
 }
 

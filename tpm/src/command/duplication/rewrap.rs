@@ -26,15 +26,11 @@ pub fn execute(
     }
     let new_public = match new_parent {
         Handle::NULL => None,
-        handle => Some(wrapping_key(&context.state.object(handle)?.public)?),
+        handle => Some(wrapping_key(&context.state.object(handle)?.public, 2)?),
     };
     let mut inner = duplicate;
     if old_parent != Handle::NULL {
-        let object = context.state.object(old_parent)?;
-        if !object.is_parent() {
-            return Err(ResponseCode::TYPE.in_handle(1));
-        }
-        let public = object.public.clone();
+        let public = wrapping_key(&context.state.object(old_parent)?.public, 1)?;
         let seed = decrypt_secret(context, old_parent, b"DUPLICATE", &secret)
             .map_err(|_| ResponseCode::VALUE.in_parameter(3))?;
         inner = Protection::new(&public, &seed)
@@ -59,6 +55,7 @@ pub fn execute(
 mod tests {
     use crate::command::object::create_primary::tests::{body, storage_key};
     use crate::structure::response_code::ResponseCode;
+    use crate::structure::sensitive::PRIVATE_SIZE_MAX;
     use crate::testing::{Machine, NULL, OWNER, PASSWORD, frame, parameters, split};
     use std::vec::Vec;
 
@@ -102,5 +99,27 @@ mod tests {
         *changed.last_mut().unwrap() ^= 1;
         let refused = rewrap(&mut machine, [FIRST, NULL], &changed, seed);
         assert_eq!(refused, Err(ResponseCode::INTEGRITY.in_parameter(1)));
+    }
+
+    #[test]
+    fn a_duplicate_that_has_no_room_for_a_wrapper_is_too_long() {
+        let mut machine = Machine::started();
+        machine.authorised(0x131, &[OWNER], &body(b"", b"", &storage_key())).unwrap();
+        let longest = [0; PRIVATE_SIZE_MAX];
+        let room = PRIVATE_SIZE_MAX - (2 + 32);
+        let refused = rewrap(&mut machine, [NULL, FIRST], &longest[..room + 1], b"");
+        assert_eq!(refused, Err(ResponseCode::SIZE.in_parameter(1)));
+        assert!(rewrap(&mut machine, [NULL, FIRST], &longest[..room], b"").is_ok());
+    }
+
+    /// A cipher protects its children, but shares no secret with anybody.
+    #[test]
+    fn an_old_parent_is_asymmetric() {
+        let mut machine = Machine::started();
+        let words = [0x25_u16, 0x0b, 3, 0x0072, 0, 6, 128, 0x43, 0];
+        let cipher: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        machine.authorised(0x131, &[OWNER], &body(b"", b"", &cipher)).unwrap();
+        let refused = rewrap(&mut machine, [FIRST, NULL], b"inner", b"seed");
+        assert_eq!(refused, Err(ResponseCode::TYPE.in_handle(1)));
     }
 }
