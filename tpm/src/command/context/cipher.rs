@@ -3,7 +3,8 @@
 //! of their own, and authenticated with the hierarchy's proof.
 //!
 //! A context is only good for the TPM Reset in which it was saved; that of an object with stClear
-//! also only for the Restart. Both counts are part of what is authenticated.
+//! also only for the Restart. Both counts are part of what is authenticated. The count of Resets is
+//! part of the derivation of the key, too, since the sequence numbers begin anew with each of them.
 
 use zeroize::Zeroizing;
 
@@ -16,7 +17,7 @@ use crate::state::ticket::CONTEXT_HASH;
 use crate::structure::context::SavedContext;
 use crate::structure::handle::Handle;
 use crate::structure::response_code::ResponseCode;
-use crate::wire::Result;
+use crate::wire::{Result, Writer};
 
 /// savedHandle of an ordinary object.
 pub(super) const OBJECT: Handle = Handle(0x8000_0000);
@@ -37,10 +38,13 @@ pub(super) fn apply(
 ) -> Result<()> {
     let mut key_and_iv = Zeroizing::new([0; KEY_SIZE + IV_SIZE]);
     let sequence = context.sequence.to_be_bytes();
-    let handle = context.saved_handle.0.to_be_bytes();
+    let mut circumstances = [0; 4 + 8];
+    let mut writer = Writer::new(&mut circumstances);
+    writer.value(&(context.saved_handle, state.permanent.total_reset_count))?;
     let proof = state.proof(context.hierarchy);
     let bits = 384;
-    kdfa(CONTEXT_HASH, proof, b"CONTEXT", &sequence, &handle, bits, &mut *key_and_iv)?;
+    let circumstances = writer.written();
+    kdfa(CONTEXT_HASH, proof, b"CONTEXT", &sequence, circumstances, bits, &mut *key_and_iv)?;
     let (key, iv) = key_and_iv.split_first_chunk().ok_or(ResponseCode::FAILURE)?;
     let mut iv = *iv.first_chunk().ok_or(ResponseCode::FAILURE)?;
     let cipher = BlockCipher::aes_256(key);

@@ -117,6 +117,25 @@ mod tests {
         assert_eq!(refused, Err(ResponseCode::INTEGRITY.in_parameter(1)));
     }
 
+    /// The count of contexts begins anew with each TPM Reset, and the proof stays: a key that both
+    /// alone decide would encrypt two contents with one key stream.
+    #[test]
+    fn no_two_contexts_have_the_same_key() {
+        let mut machine = Machine::started();
+        let mut save = || {
+            machine.authorised(0x131, &[OWNER], &body(b"", b"", &storage_key())).unwrap();
+            let saved = machine.command(0x162, &OBJECT).unwrap();
+            machine.power_cycle();
+            machine.command(0x144, &[0, 0]).unwrap();
+            saved
+        };
+        let (first, second) = (save(), save());
+        // Sequence, handle, hierarchy, and the lengths of the blob and of the integrity value.
+        assert_eq!(first[..20], second[..20]);
+        let encrypted = 20 + 64;
+        assert_ne!(first[encrypted..encrypted + 16], second[encrypted..encrypted + 16]);
+    }
+
     /// TPM2_Shutdown(STATE), then a loss of power and a start of one kind or the other.
     fn restart(machine: &mut Machine, startup: u8) {
         machine.command(0x145, &[0, 1]).unwrap();
