@@ -154,9 +154,9 @@ fn sign_anonymously(
     ecc_signature(scheme, &r, &s)
 }
 
-/// Verifies a signature of a digest. TPM_RC_SCHEME when the scheme isn't one of the key, or not
-/// the key's own; TPM_RC_SIGNATURE when the signature isn't right; TPM_RC_HANDLE for an HMAC by
-/// a key whose secret isn't here.
+/// Verifies a signature of a digest. TPM_RC_SCHEME when the scheme isn't one of the kind of the
+/// key; TPM_RC_SIGNATURE when the signature isn't right, or an HMAC of another hash than the key is
+/// for; TPM_RC_HANDLE for an HMAC by a key whose secret isn't here.
 pub fn verify(
     context: &Context<'_>,
     key: &Object,
@@ -171,6 +171,11 @@ pub fn verify(
     match signature {
         Signature::Hmac(claimed) => {
             let sensitive = key.sensitive.as_ref().ok_or(ResponseCode::HANDLE)?;
+            if let PublicParameters::KeyedHash(Some(own)) = key.public.parameters
+                && own != KeyedHashScheme::Hmac(claimed.algorithm)
+            {
+                return Err(ResponseCode::SIGNATURE);
+            }
             let mac = Hmac::mac(claimed.algorithm, &sensitive.secret, &[digest]);
             if mac == claimed.digest { Ok(()) } else { Err(ResponseCode::SIGNATURE) }
         }

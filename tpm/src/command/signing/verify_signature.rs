@@ -39,8 +39,10 @@ mod tests {
     use crate::command::signing::test_key::{
         DECRYPT, SIGN, ecc, ecc_below, hmac, public_part, sign_body, verify_body,
     };
+    use crate::crypto::hash::HashAlgorithm;
+    use crate::crypto::hmac::Hmac;
     use crate::structure::response_code::ResponseCode;
-    use crate::testing::{Machine, NULL};
+    use crate::testing::{Machine, NULL, parameters};
 
     const ECDSA: &[u16] = &[0x18, 0x0b];
 
@@ -81,6 +83,39 @@ mod tests {
         let mac = machine.authorised(0x15d, &[key], &sign_body(b"m", &[0x10])).unwrap();
         let refused = machine.command(0x177, &verify_body(public, b"m", &mac));
         assert_eq!(refused, Err(ResponseCode::HANDLE.in_parameter(2)));
+    }
+
+    /// The MAC is right, but of a weaker hash than the key is for.
+    #[test]
+    fn an_hmac_key_verifies_with_the_hash_of_its_scheme_only() {
+        let mut machine = Machine::started();
+        let (seed, secret) = ([7; 32], b"known to the verifier");
+        let unique = HashAlgorithm::Sha256.digest(&[&seed, secret]);
+        let load = parameters(|writer| {
+            writer.sized(|inner| {
+                inner.value(&8_u16)?;
+                inner.sized_bytes(&[])?;
+                inner.sized_bytes(&seed)?;
+                inner.sized_bytes(secret)
+            })?;
+            writer.sized(|inner| {
+                [8_u16, 0x0b, 4, 0x0040, 0, 5, 0x0b]
+                    .iter()
+                    .try_for_each(|word| inner.value(word))?;
+                inner.value(&unique)
+            })?;
+            writer.value(&NULL)
+        });
+        machine.command(0x167, &load).unwrap();
+        let digest = HashAlgorithm::Sha256.digest(&[b"m"]);
+        let mut verify = |hash: HashAlgorithm| {
+            let mac = Hmac::mac(hash, secret, &[&digest]);
+            let signature = [&[0, 5][..], &hash.id().to_be_bytes(), &mac].concat();
+            machine.command(0x177, &verify_body(0x8000_0000, b"m", &signature)).map(|_| ())
+        };
+        let refused = verify(HashAlgorithm::Sha1);
+        assert_eq!(refused, Err(ResponseCode::SIGNATURE.in_parameter(2)));
+        assert_eq!(verify(HashAlgorithm::Sha256), Ok(()));
     }
 
     #[test]
