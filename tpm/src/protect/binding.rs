@@ -110,12 +110,10 @@ fn check_ecc(
     let Some(sensitive) = sensitive else { return Ok(()) };
     let private = ecc::EccParameter::new(curve, &sensitive.secret)
         .map_err(|_| blame.sensitive(ResponseCode::KEY_SIZE))?;
+    let computed =
+        ecc::public_point(curve, &private).map_err(|_| blame.sensitive(ResponseCode::KEY_SIZE))?;
     // Without a Name nothing says that the two must belong together (Part 3, 12.3).
-    if public.name_algorithm.is_none() {
-        return Ok(());
-    }
-    let computed = ecc::public_point(curve, &private);
-    if computed.is_ok_and(|computed| computed == known) {
+    if public.name_algorithm.is_none() || computed == known {
         Ok(())
     } else {
         Err(blame.public(ResponseCode::BINDING))

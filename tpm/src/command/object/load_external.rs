@@ -123,6 +123,37 @@ mod tests {
         assert_eq!(used, Err(ResponseCode::AUTH_UNAVAILABLE));
     }
 
+    /// A P-256 signing key without a Name algorithm.
+    fn nameless(private: &[u8]) -> Vec<u8> {
+        let g = crate::crypto::ecc::EccCurve::NistP256.parameters();
+        let public = parameters(|writer| {
+            [0x23_u16, 0x10].iter().try_for_each(|word| writer.value(word))?;
+            writer.value(&SIGN)?;
+            [0_u16, 0x10, 0x18, 0x0b, 3, 0x10].iter().try_for_each(|word| writer.value(word))?;
+            writer.sized_bytes(g.g_x)?;
+            writer.sized_bytes(g.g_y)
+        });
+        parameters(|writer| {
+            writer.sized(|inner| {
+                [0x23_u16, 0, 0].iter().try_for_each(|word| inner.value(word))?;
+                inner.sized_bytes(private)
+            })?;
+            writer.sized_bytes(&public)?;
+            writer.value(&NULL)
+        })
+    }
+
+    #[test]
+    fn a_private_scalar_is_below_the_order_with_or_without_a_name() {
+        let mut machine = Machine::started();
+        let order = crate::crypto::ecc::EccCurve::NistP256.parameters().n;
+        for private in [&[0; 32][..], order] {
+            let refused = machine.command(0x167, &nameless(private));
+            assert_eq!(refused, Err(ResponseCode::KEY_SIZE.in_parameter(1)));
+        }
+        assert!(machine.command(0x167, &nameless(&[7])).is_ok());
+    }
+
     /// A key of 1024 bits, which no command makes.
     #[test]
     fn an_old_rsa_key_still_signs() {
