@@ -156,7 +156,7 @@ fn check_keyed_hash(public: &Public, scheme: Option<KeyedHashScheme>) -> Result<
         (false, false, scheme) | (true, true, scheme) => scheme.is_none(),
         (true, false, Some(KeyedHashScheme::Hmac(_))) => true,
         (false, true, Some(KeyedHashScheme::Xor(_, derivation))) => {
-            !is_restricted || derivation == KeyDerivation::Sp800_108
+            !is_restricted || derivation == Some(KeyDerivation::Sp800_108)
         }
         _ => false,
     };
@@ -327,14 +327,16 @@ mod tests {
         let derives = PROTECTS;
         for (uses, scheme, is_right) in [
             (sign, None, false),
-            (sign, xor(KeyDerivation::Sp800_108), false),
+            (sign, xor(Some(KeyDerivation::Sp800_108)), false),
             (decrypt, hmac, false),
             (decrypt, None, false),
             (sign.with(decrypt), hmac, false),
-            (derives, xor(KeyDerivation::Mgf1), false),
+            (derives, xor(Some(KeyDerivation::Mgf1)), false),
+            (derives, xor(None), false),
             (sign, hmac, true),
-            (decrypt, xor(KeyDerivation::Mgf1), true),
-            (derives, xor(KeyDerivation::Sp800_108), true),
+            (decrypt, xor(Some(KeyDerivation::Mgf1)), true),
+            (decrypt, xor(None), true),
+            (derives, xor(Some(KeyDerivation::Sp800_108)), true),
             (sign.with(decrypt), None, true),
         ] {
             let checked = check_with(|public| {

@@ -244,18 +244,31 @@ wire_enum! {
     }
 }
 
+/// TPMI_ALG_KDF+.
+impl Unmarshal for Option<KeyDerivation> {
+    fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
+        match reader.value()? {
+            AlgorithmId::NULL => Ok(None),
+            AlgorithmId(id) => KeyDerivation::from_raw(id).map(Some).ok_or(ResponseCode::KDF),
+        }
+    }
+}
+
+impl Marshal for Option<KeyDerivation> {
+    fn marshal(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.value(&self.map_or(AlgorithmId::NULL.0, KeyDerivation::raw))
+    }
+}
+
 /// TPMT_KDF_SCHEME+ (Part 2, 11.2.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KdfScheme(pub Option<(KeyDerivation, HashAlgorithm)>);
 
 impl Unmarshal for KdfScheme {
     fn unmarshal(reader: &mut Reader<'_>) -> Result<Self> {
-        match reader.value()? {
-            AlgorithmId::NULL => Ok(Self(None)),
-            AlgorithmId(id) => {
-                let derivation = KeyDerivation::from_raw(id).ok_or(ResponseCode::KDF)?;
-                Ok(Self(Some((derivation, reader.value()?))))
-            }
+        match reader.value::<Option<KeyDerivation>>()? {
+            None => Ok(Self(None)),
+            Some(derivation) => Ok(Self(Some((derivation, reader.value()?)))),
         }
     }
 }
@@ -277,8 +290,8 @@ impl Marshal for KdfScheme {
 pub enum KeyedHashScheme {
     /// An HMAC key.
     Hmac(HashAlgorithm),
-    /// A key for XOR obfuscation, or a derivation parent.
-    Xor(HashAlgorithm, KeyDerivation),
+    /// A key for XOR obfuscation, whose derivation may be left open, or a derivation parent.
+    Xor(HashAlgorithm, Option<KeyDerivation>),
 }
 
 /// TPMT_KEYEDHASH_SCHEME+: any other algorithm is TPM_RC_VALUE.

@@ -33,6 +33,10 @@ mod tests {
         assert_eq!(test(&[0x22]), parameter(ResponseCode::TYPE));
         assert_eq!(test(&[0x01, 0x10, 0x18, 0x0b]), parameter(ResponseCode::VALUE));
         assert_eq!(test(&[0x23, 0x10, 0x10, 0x01, 0x10]), parameter(ResponseCode::CURVE));
+        assert_eq!(test(&[0x08, 0x0a, 0x0b, 0x23]), parameter(ResponseCode::KDF));
+        assert_eq!(test(&[0x08, 0x0a, 0x10, 0x22]), parameter(ResponseCode::HASH));
+        assert_eq!(test(&[0x08, 0x0a, 0x0b, 0x22]), Ok(std::vec![]));
+        assert_eq!(test(&[0x08, 0x0a, 0x0b, 0x10]), Ok(std::vec![]), "only the hash is fixed");
         assert_eq!(test(&[0x25, 0x06, 256, 0x43]), Ok(std::vec![]));
         assert_eq!(test(&[0x01, 0x10, 0x14, 0x0b, 4096, 0, 0]), Ok(std::vec![]));
         assert_eq!(test(&[0x23, 0x10, 0x18, 0x0b, 0x03, 0x10]), Ok(std::vec![]));
