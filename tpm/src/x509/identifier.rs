@@ -7,6 +7,7 @@ use super::tag;
 use crate::crypto::ecc::EccCurve;
 use crate::crypto::hash::HashAlgorithm;
 use crate::crypto::rsa::pss_salt_size;
+use crate::protect::key::curve_point;
 use crate::structure::public::{Public, PublicParameters, Unique};
 use crate::structure::response_code::ResponseCode;
 use crate::structure::scheme::SignatureScheme;
@@ -46,17 +47,21 @@ pub fn public_key(writer: &mut DerWriter<'_>, public: &Public) -> Result<()> {
                 })
             })
         }
-        (PublicParameters::Ecc(ecc), Unique::Ecc(point)) => writer.nested(tag::SEQUENCE, |info| {
-            info.nested(tag::SEQUENCE, |algorithm| {
-                algorithm.element(tag::OBJECT_IDENTIFIER, EC_PUBLIC_KEY)?;
-                algorithm.element(tag::OBJECT_IDENTIFIER, curve(ecc.curve))
-            })?;
-            info.nested(tag::BIT_STRING, |bits| {
-                bits.raw(&[0, UNCOMPRESSED])?;
-                bits.raw(&point.x)?;
-                bits.raw(&point.y)
+        (PublicParameters::Ecc(ecc), Unique::Ecc(point)) => {
+            // The coordinates of a key from outside may be shorter, or have zeros before them.
+            let point = curve_point(ecc.curve, point)?;
+            writer.nested(tag::SEQUENCE, |info| {
+                info.nested(tag::SEQUENCE, |algorithm| {
+                    algorithm.element(tag::OBJECT_IDENTIFIER, EC_PUBLIC_KEY)?;
+                    algorithm.element(tag::OBJECT_IDENTIFIER, curve(ecc.curve))
+                })?;
+                info.nested(tag::BIT_STRING, |bits| {
+                    bits.raw(&[0, UNCOMPRESSED])?;
+                    bits.raw(point.x.as_bytes())?;
+                    bits.raw(point.y.as_bytes())
+                })
             })
-        }),
+        }
         _ => Err(ResponseCode::ASYMMETRIC),
     }
 }
@@ -180,7 +185,9 @@ mod tests {
     use super::*;
     use crate::crypto::hash::Digest;
     use crate::structure::attributes::ObjectAttributes;
-    use crate::structure::public::{RsaBuffer, RsaKeyBits, RsaParameters};
+    use crate::structure::ecc::{EccParameter, EccPoint};
+    use crate::structure::public::{EccParameters, RsaBuffer, RsaKeyBits, RsaParameters};
+    use crate::structure::scheme::KdfScheme;
     use std::vec::Vec;
 
     fn signer() -> Public {
@@ -242,6 +249,34 @@ mod tests {
             &[0xa2, 3, 2, 1, 32],
         ];
         assert_eq!(pss, expected.concat());
+    }
+
+    /// SEC 1, 2.3.3: both coordinates are as long as the field, however long the caller wrote them.
+    #[test]
+    fn coordinates_have_the_width_of_the_curve() {
+        let g = EccCurve::NistP256.parameters();
+        let written = |x: &[u8], y: &[u8]| {
+            let mut public = signer();
+            public.parameters = PublicParameters::Ecc(EccParameters {
+                symmetric: None,
+                scheme: None,
+                curve: EccCurve::NistP256,
+                kdf: KdfScheme(None),
+            });
+            public.unique = Unique::Ecc(EccPoint {
+                x: EccParameter::new(x).unwrap(),
+                y: EccParameter::new(y).unwrap(),
+            });
+            let mut buffer = [0; 100];
+            let mut writer = DerWriter::new(&mut buffer);
+            public_key(&mut writer, &public).unwrap();
+            writer.written().to_vec()
+        };
+        let usual = written(g.g_x, g.g_y);
+        assert_eq!(usual[usual.len() - 65..], [&[4][..], g.g_x, g.g_y].concat());
+        assert_eq!(written(&[&[0][..], g.g_x].concat(), g.g_y), usual);
+        let short = written(&g.g_x[1..], &[&[0][..], g.g_y].concat());
+        assert_eq!(short[short.len() - 65..], [&[4, 0][..], &g.g_x[1..], g.g_y].concat());
     }
 
     #[test]
