@@ -18,7 +18,7 @@ pub fn execute(
 ) -> Result<()> {
     let (data, TicketHierarchy(hierarchy)): (MaxBuffer, TicketHierarchy) = parameters.read()?;
     let handle = context.handle(1);
-    let sequence = context.state.sequence_mut(handle)?;
+    let sequence = context.state.sequence_mut(handle).map_err(|code| code.in_handle(1))?;
     if let SequenceKind::Event(_) = sequence.kind {
         return Err(ResponseCode::MODE.in_handle(1));
     }
@@ -47,6 +47,7 @@ pub fn execute(
 
 #[cfg(test)]
 mod tests {
+    use crate::command::signing::test_key::{SIGN, hmac};
     use crate::crypto::hash::HashAlgorithm;
     use crate::structure::response_code::ResponseCode;
     use crate::testing::{Machine, OWNER, parameters};
@@ -66,6 +67,9 @@ mod tests {
         machine.command(0x186, &[0, 0, 0, 0x10]).unwrap();
         let refused = machine.authorised(0x13e, &[SEQUENCE], &body(b"", OWNER));
         assert_eq!(refused, Err(ResponseCode::MODE.in_handle(1)));
+        let key = hmac(&mut machine, SIGN);
+        let refused = machine.authorised(0x13e, &[key], &body(b"", OWNER));
+        assert_eq!(refused, Err(ResponseCode::MODE.in_handle(1)), "an object is no sequence");
     }
 
     #[test]
