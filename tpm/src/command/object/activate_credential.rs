@@ -9,6 +9,7 @@ use crate::protect::storage::Protection;
 use crate::structure::buffer::Buffer;
 use crate::structure::response_code::ResponseCode;
 use crate::wire::{Parameters, Reader, Result, Writer};
+use zeroize::Zeroizing;
 
 /// TPM2B_ID_OBJECT: an integrity digest and the encrypted credential.
 type Credential = Buffer<{ 2 * (2 + DIGEST_SIZE_MAX) }>;
@@ -34,8 +35,9 @@ pub fn execute(
         .map_err(|code| code.in_parameter(1))?;
     let mut reader = Reader::new(&unwrapped);
     let credential: Digest = reader.value().map_err(|code| code.in_parameter(1))?;
+    let credential = Zeroizing::new(credential);
     reader.finish().map_err(|code| code.in_parameter(1))?;
-    response.value(&credential)
+    response.value(&*credential)
 }
 
 #[cfg(test)]

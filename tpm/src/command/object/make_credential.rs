@@ -9,6 +9,7 @@ use crate::structure::digest::Name;
 use crate::structure::public::{ObjectType, Public};
 use crate::structure::response_code::ResponseCode;
 use crate::wire::{Parameters, Result, Writer};
+use zeroize::Zeroizing;
 
 /// Handles: handle. Parameters: credential, objectName. The response: credentialBlob, secret.
 pub fn execute(
@@ -17,6 +18,7 @@ pub fn execute(
     response: &mut Writer<'_>,
 ) -> Result<()> {
     let (credential, name): (Digest, Name) = parameters.read()?;
+    let credential = Zeroizing::new(credential);
     let public = context.state.object(context.handle(1))?.public.clone();
     if !is_credential_key(&public) {
         return Err(ResponseCode::TYPE.in_handle(1));
@@ -25,9 +27,9 @@ pub fn execute(
         return Err(ResponseCode::SIZE.in_parameter(1));
     }
     let (seed, sent) = encrypt_secret(context, &public, b"IDENTITY")?;
-    let mut buffer = [0; 2 + crate::crypto::hash::DIGEST_SIZE_MAX];
-    let mut writer = Writer::new(&mut buffer);
-    writer.value(&credential)?;
+    let mut buffer = Zeroizing::new([0; 2 + crate::crypto::hash::DIGEST_SIZE_MAX]);
+    let mut writer = Writer::new(&mut *buffer);
+    writer.value(&*credential)?;
     let blob = Protection::new(&public, &seed)?.wrap(&name, writer.written())?;
     response.value(&blob)?;
     response.value(&sent)
