@@ -57,6 +57,17 @@ mod tests {
         assert_eq!(derived, mask[32..]);
     }
 
+    /// What ANS X9.63 derives without shared information is KDF2.
+    #[test]
+    fn nist_vectors_of_kdf2() {
+        for record in records(include_str!("../vectors/nist_kdf2.txt")) {
+            let expected = record.bytes("output");
+            let mut output = std::vec![0; expected.len()];
+            kdf2_xor(record.hash(), &[&record.bytes("secret")], &mut output);
+            assert_eq!(output, expected);
+        }
+    }
+
     #[test]
     fn vectors() {
         for record in records(include_str!("../vectors/mgf1.txt")) {

@@ -21,7 +21,7 @@ def sections(path):
     for line in (SOURCE / path).read_text().splitlines() + [""]:
         line = line.strip()
         if line.startswith("["):
-            headers = (headers + [line.strip("[]")])[-2:]
+            headers = (headers + [line.strip("[]")])[-4:]
         elif " = " in line or line.endswith(" ="):
             name, _, value = line.partition("=")
             fields[name.strip()] = value.strip()
@@ -115,6 +115,15 @@ def rsa(path):
                "valid": "yes" if fields["Result"][0] == "P" else "no"}
 
 
+def kdf2():
+    for headers, fields in sections("KDF/ansx963_2001.txt"):
+        name = headers[-4].lower().replace("-", "")
+        # With shared information the two derivations differ.
+        if name in HASH_IDS and not fields["SharedInfo"]:
+            yield {"hash": f"{HASH_IDS[name]:04x}", "secret": fields["Z"],
+                   "output": fields["key_data"]}
+
+
 if __name__ == "__main__":
     write("hash", "SHA ShortMsg and LongMsg", digests())
     write("symmetric", "AES multi-block messages", symmetric())
@@ -124,3 +133,4 @@ if __name__ == "__main__":
     for scheme, file in [("rsassa", "SigVer15_186-3.rsp"), ("pss", "SigVerPSS_186-3.rsp")]:
         records = rsa(f"asymmetric/RSA/FIPS_186-2/{file}")
         write(scheme, file, limited(records, 1, lambda r: (len(r["n"]), r["hash"])))
+    write("kdf2", "ANS X9.63-2001", limited(kdf2(), 3, lambda r: r["hash"]))
