@@ -13,6 +13,8 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(INITRD),--initrd '$(INITRD)') \
 	$(if $(SVN),--svn '$(SVN)') $(if $(ID_KEY),--id-key '$(ID_KEY)') \
 	$(if $(LOG),--log '$(LOG)') $(if $(STATE),--state '$(STATE)') \
+	$(if $(STATE_OWNER),--state-owner '$(STATE_OWNER)') \
+	$(if $(STATE_KEY),--state-key '$(STATE_KEY)') $(if $(IGVM),--igvm '$(IGVM)') \
 	$(foreach switch,$(MACHINE),--machine '$(switch)') \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
@@ -24,7 +26,8 @@ help: ## list the targets (default)
 	@echo
 	@echo '  run takes CMD="command in the guest", CPUS=2, MEM=1024 (MiB), KERNEL=, INITRD= (files of'
 	@echo '  your own), STATE= (disk image with the TPM, made if need be), LOG= (file), MACHINE="trace'
-	@echo '  counters". Make turns every exit code but 0 into 2; tests/run gives the exact one.'
+	@echo '  counters", IGVM= (file to keep), STATE_OWNER=, STATE_KEY=. Make turns every exit code but 0'
+	@echo '  into 2; tests/run gives the exact one.'
 
 run: install ## boot; a root shell in the Linux guest, or CMD="…" alone
 	@$(if $(CMD),$(launcher) command "$$CMD" $(options),$(launcher) shell $(options))

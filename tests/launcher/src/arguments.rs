@@ -22,6 +22,7 @@ usage: launcher shell [OPTION…]                 boot, with the guest's shell o
   --state FILE           a disk image for the TPM's state, made if it isn't there
   --state-owner FILE     whose key the TPM's state is encrypted with (P-384, PEM)
   --state-key FILE       the package with that key, made with `attest state-key`
+  --igvm FILE            where the machine's IGVM file is kept, for a verifier
   --log FILE             the boot log (default: a new file in build/log)
   --machine SWITCH       a switch of the emulator, as trace or counters (may be repeated)
   --svsm-feature NAME    a cargo feature of the SVSM (may be repeated)
@@ -87,6 +88,7 @@ impl Arguments {
                 "--state" => options.state = Some(PathBuf::from(value()?)),
                 "--state-owner" => options.state_owner = Some(PathBuf::from(value()?)),
                 "--state-key" => options.state_key = Some(PathBuf::from(value()?)),
+                "--igvm" => options.igvm = Some(PathBuf::from(value()?)),
                 "--log" => options.log = Some(PathBuf::from(value()?)),
                 "--machine" => options.machine_switches.push(value()?),
                 "--svsm-feature" => options.svsm_features.push(value()?),

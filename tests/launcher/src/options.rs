@@ -80,6 +80,8 @@ pub struct Options {
     pub state_owner: Option<PathBuf>,
     /// The package with the state's key that the owner made for this launch.
     pub state_key: Option<PathBuf>,
+    /// Where the IGVM file is kept; without it, it goes with the machine.
+    pub igvm: Option<PathBuf>,
     /// The log file, in place of one under `build/log`.
     pub log: Option<PathBuf>,
     /// The guest's console.
@@ -113,6 +115,7 @@ impl Default for Options {
             state: None,
             state_owner: None,
             state_key: None,
+            igvm: None,
             log: None,
             console: Console::Log,
             svsm_features: Vec::new(),

@@ -70,7 +70,7 @@ pub(crate) struct Payload {
 impl Payload {
     pub(crate) fn build(options: &Options, guest: &GuestFiles, folder: &RunFolder) -> Result<Self> {
         let images = Images::build(&options.svsm_features)?;
-        let igvm = folder.file("svsm.igvm");
+        let igvm = options.igvm.clone().unwrap_or_else(|| folder.file("svsm.igvm"));
         pack(&images, guest, options, &igvm)?;
         let digest = measure(&images, &igvm)?;
         let symbols = folder.write("symbols", symbols::of_file(&images.svsm)?.as_bytes())?;
