@@ -9,8 +9,8 @@ use rsa::{BoxedUint, RsaPublicKey, pkcs1::RsaPublicKeyRef, pss};
 use sha2::{Digest as _, Sha384};
 use x509_cert::{
     Certificate,
-    der::{Decode, Encode, Reader as _, SliceReader, oid::ObjectIdentifier},
-    ext::pkix::{BasicConstraints, KeyUsage},
+    der::{Decode, Encode, Reader as _, SliceReader, oid::ObjectIdentifier, pem},
+    ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage},
     spki::SubjectPublicKeyInfoOwned,
 };
 
@@ -114,6 +114,25 @@ impl X509 {
         Err(Refused::new(reason, detail))
     }
 
+    /// Whether the certificate may serve the purpose: one that names none may serve all (RFC 5280,
+    /// 4.2.1.12).
+    pub(crate) fn check_purpose(
+        &self,
+        purpose: ObjectIdentifier,
+        reason: Reason,
+    ) -> Result<(), Refused> {
+        let body = self.certificate.tbs_certificate();
+        let is_for = match body.get_extension::<ExtendedKeyUsage>() {
+            Ok(None) => true,
+            Ok(Some((_, ExtendedKeyUsage(purposes)))) => purposes.contains(&purpose),
+            Err(_) => false,
+        };
+        if is_for {
+            return Ok(());
+        }
+        Err(Refused::new(reason, format!("the {} is for another purpose", self.role)))
+    }
+
     pub(crate) fn common_name(&self) -> String {
         let name = self.certificate.tbs_certificate().subject().common_name();
         name.ok().flatten().map_or_else(|| self.role.to_owned(), |name| name.value().into_owned())
@@ -125,6 +144,15 @@ impl X509 {
         let mut found = extensions.iter().filter(|extension| extension.extn_id.as_bytes() == oid);
         let first = found.next()?;
         found.next().is_none().then(|| first.extn_value.as_bytes())
+    }
+}
+
+/// The DER of a certificate in a file, which may be PEM.
+pub(crate) fn to_der(file: &[u8]) -> Result<Vec<u8>, String> {
+    match pem::decode_vec(file) {
+        Ok(("CERTIFICATE", der)) => Ok(der),
+        Ok((label, _)) => Err(format!("{label}, not a certificate")),
+        Err(_) => Ok(file.to_vec()),
     }
 }
 

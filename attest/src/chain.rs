@@ -18,7 +18,7 @@ use x509_cert::{
 };
 
 use crate::{
-    certificate::{PublicKey, X509},
+    certificate::{PublicKey, X509, to_der},
     tcb::Tcb,
     verdict::{Reason, Refused},
 };
@@ -83,8 +83,8 @@ impl Chain {
         })
     }
 
-    /// Takes the chain from files as AMD's key distribution service gives them: the VCEK in DER,
-    /// and ASK and ARK, in this order, in PEM.
+    /// Takes the chain from files as AMD's key distribution service gives them: the VCEK in DER
+    /// (PEM does as well), and ASK and ARK, in this order, in PEM.
     ///
     /// # Errors
     /// [`Reason::CertificateMalformed`], [`Reason::CertificateMissing`].
@@ -100,7 +100,7 @@ impl Chain {
         Ok(Self {
             ark: ark.to_der().map_err(malformed)?,
             ask: ask.to_der().map_err(malformed)?,
-            vcek: vcek.to_vec(),
+            vcek: certificate("VCEK", vcek)?,
         })
     }
 }
@@ -110,7 +110,7 @@ fn entry(table: &[u8], kind: Guid, name: &str) -> Result<Vec<u8>, Refused> {
         return Err(Refused::new(Reason::CertificateMissing, "the host gave no certificates"));
     }
     match find(table, kind) {
-        Ok(Some(certificate)) => Ok(certificate.to_vec()),
+        Ok(Some(found)) => certificate(name, found),
         Ok(None) => {
             Err(Refused::new(Reason::CertificateMissing, format!("no {name} in the table")))
         }
@@ -122,6 +122,12 @@ fn entry(table: &[u8], kind: Guid, name: &str) -> Result<Vec<u8>, Refused> {
             format!("the {name} lies outside the table's data"),
         )),
     }
+}
+
+/// Hosts hand out what their operators gave them, and that is PEM now and then.
+fn certificate(name: &str, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
+    to_der(bytes)
+        .map_err(|what| Refused::new(Reason::CertificateMalformed, format!("{name}: {what}")))
 }
 
 /// What the chip's certificate says of the chip.
@@ -218,7 +224,7 @@ impl ParsedChain {
         let hardware_id = self
             .vcek
             .extension(&extension::HARDWARE_ID)
-            .filter(|id| matches!(id.len(), 8 | 64))
+            .and_then(identity)
             .ok_or_else(|| missing_extension(&extension::HARDWARE_ID))?
             .to_vec();
         Ok(Chip { key, tcb, hardware_id })
@@ -243,8 +249,35 @@ fn integer(certificate: &X509, oid: &[u8]) -> Result<Option<u8>, Refused> {
     }
 }
 
+/// A chip's identity, which stands in the extension as it is; as an OCTET STRING it does as well.
+fn identity(value: &[u8]) -> Option<&[u8]> {
+    match value {
+        [4, 8, id @ ..] if id.len() == 8 => Some(id),
+        [4, 64, id @ ..] if id.len() == 64 => Some(id),
+        id => matches!(id.len(), 8 | 64).then_some(id),
+    }
+}
+
 fn missing_extension(oid: &[u8]) -> Refused {
     let name =
         ObjectIdentifier::from_bytes(oid).map_or_else(|_| "?".to_owned(), |oid| oid.to_string());
     Refused::new(Reason::VcekExtension, format!("extension {name} is missing or malformed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::identity;
+
+    #[test]
+    fn identities_have_one_of_two_lengths() {
+        for length in [8_u8, 64] {
+            let id = vec![4; usize::from(length)];
+            assert_eq!(identity(&id), Some(id.as_slice()), "it may look like a head");
+            let wrapped = [&[4, length], id.as_slice()].concat();
+            assert_eq!(identity(&wrapped), Some(id.as_slice()));
+            assert_eq!(identity(&wrapped[..wrapped.len() - 1]), None);
+            assert_eq!(identity(&wrapped[1..]), None);
+        }
+        assert_eq!(identity(&[]), None);
+    }
 }

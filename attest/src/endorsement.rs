@@ -12,13 +12,15 @@ use x509_cert::{
 };
 
 use crate::{
-    certificate::{EC_PUBLIC_KEY, RSA_ENCRYPTION, X509},
+    certificate::{EC_PUBLIC_KEY, RSA_ENCRYPTION, X509, to_der},
     public_area::{Curve, Key, PublicArea},
     verdict::{Reason, Refused},
 };
 
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+/// tcg-kp-EKCertificate: what such a certificate is for.
+const EK_CERTIFICATE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.8.1");
 
 /// The certificate of an issuer that is believed.
 pub struct Issuer(X509);
@@ -31,13 +33,7 @@ impl Issuer {
     /// or RSA-4096.
     pub fn parse(file: &[u8]) -> Result<Self, Refused> {
         let malformed = |what: &str| Refused::new(Reason::EkCertificateMalformed, what);
-        let der = match pem::decode_vec(file) {
-            Ok(("CERTIFICATE", der)) => der,
-            Ok((label, _)) => {
-                return Err(malformed(&format!("issuer: {label}, not a certificate")));
-            }
-            Err(_) => file.to_vec(),
-        };
+        let der = to_der(file).map_err(|what| malformed(&format!("issuer: {what}")))?;
         let certificate = X509::parse("issuer", &der, Reason::EkCertificateMalformed)?;
         if certificate.key.is_none() {
             return Err(malformed("issuer: neither a 4096-bit RSA key nor one on P-384"));
@@ -50,7 +46,8 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Reason::EkCertificateMalformed`], [`Reason::EkCertificateSignature`],
-    /// [`Reason::EkCertificateValidity`], [`Reason::EkCertificateKey`].
+    /// [`Reason::EkCertificatePurpose`], [`Reason::EkCertificateValidity`],
+    /// [`Reason::EkCertificateKey`].
     pub fn check(
         &self,
         certificate: &[u8],
@@ -62,6 +59,7 @@ impl Issuer {
             X509::parse("EK certificate", certificate, Reason::EkCertificateMalformed)?;
         certificate.check_signature(issuer, Reason::EkCertificateSignature)?;
         certificate.check_issuer(issuer, Reason::EkCertificateSignature)?;
+        certificate.check_purpose(EK_CERTIFICATE, Reason::EkCertificatePurpose)?;
         certificate.check_validity(time_s, Reason::EkCertificateValidity)?;
         issuer.check_validity(time_s, Reason::EkCertificateValidity)?;
         if key_info(key).and_then(|key| key.to_der().ok()) != Some(certificate.key_info()?) {

@@ -21,6 +21,7 @@
 //! the order of [`verify()`]. docs/attestation.md has the argument step by step.
 #![forbid(unsafe_code)]
 
+mod activation;
 mod certificate;
 pub mod chain;
 pub mod credential;

@@ -6,9 +6,9 @@ mod options;
 
 use std::{
     error::Error,
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, OpenOptions, Permissions},
+    io::{ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
@@ -17,7 +17,7 @@ use std::{
 use attest::{
     Evidence, Reference, Verdict,
     chain::{Chain, Roots},
-    credential::{Credential, SECRET_BYTES},
+    credential::SECRET_BYTES,
     endorsement::{self, Issuer},
     manifest::FreshnessRoot,
     public_area::PublicArea,
@@ -135,10 +135,8 @@ impl<'options> Session<'options> {
         };
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret)?;
-        let name = vouched.attestation_key.name();
-        let credential =
-            Credential::make(&vouched.endorsement_key, &name, &secret, &mut UnwrapErr(SysRng))
-                .ok_or("the endorsement key takes no credential")?;
+        let credential = vouched.credential(&self.nonce, &secret, &mut UnwrapErr(SysRng));
+        let credential = credential.ok_or("the endorsement key takes no credential")?;
         let path = self.options.secret.as_deref().ok_or(OptionsError::Missing("--secret"))?;
         write_secret(path, &hex::encode(secret))?;
         println!("{}", hex::encode(credential.to_file()));
@@ -156,7 +154,7 @@ impl<'options> Session<'options> {
         if let (Some(root), Some(path)) = (freshness, &self.options.last_seen) {
             let digest = hex::encode(root.digest);
             let root = json!({ "epoch": root.epoch, "sequence": root.sequence, "digest": digest });
-            write(path, &format!("{root}\n"))?;
+            replace(path, &format!("{root}\n"))?;
         }
         if let (true, Some(path)) = (verdict.is_accepted(), &self.options.ek_pem) {
             // What was accepted is a key of the manifest's, and can be written.
@@ -217,10 +215,13 @@ fn reference(options: &Options) -> Result<Reference, Box<dyn Error>> {
 
 /// The root of the last accepted evidence; `None` before the first.
 fn last_seen(path: &Path) -> Result<Option<FreshnessRoot>, Box<dyn Error>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let file: Value = serde_json::from_slice(&read(path)?)?;
+    // Only where nothing is there: a file that can't be read isn't forgotten.
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|error| format!("{}: {error}", path.display()))?,
+    };
+    let file: Value =
+        serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
     let malformed = || format!("{}: not a freshness root", path.display());
     let digest = file["digest"].as_str().and_then(|text| hex::decode(text).ok());
     Ok(Some(FreshnessRoot {
@@ -231,10 +232,11 @@ fn last_seen(path: &Path) -> Result<Option<FreshnessRoot>, Box<dyn Error>> {
 }
 
 fn certificates(options: &Options) -> Result<Option<Chain>, Box<dyn Error>> {
-    let (Some(vcek), Some(chain)) = (&options.vcek, &options.chain) else {
-        return Ok(None);
-    };
-    Ok(Some(Chain::from_files(&read(vcek)?, &read(chain)?)?))
+    Ok(match (&options.certificates, &options.vcek, &options.chain) {
+        (Some(table), ..) => Some(Chain::from_table(&read(table)?)?),
+        (None, Some(vcek), Some(chain)) => Some(Chain::from_files(&read(vcek)?, &read(chain)?)?),
+        _ => None,
+    })
 }
 
 fn activation(options: &Options) -> Result<Option<Activation>, Box<dyn Error>> {
@@ -254,10 +256,25 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// Writes a file that nobody else may read.
+/// Writes a file as a whole or not at all: losing it would be forgetting.
+fn replace(path: &Path, text: &str) -> Result<(), String> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    write(new.as_ref(), text)?;
+    fs::rename(&new, path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Writes a file that nobody else may read, also where one was that others could.
 fn write_secret(path: &Path, text: &str) -> Result<(), String> {
-    let failed = |error| format!("{}: {error}", path.display());
-    let mut file = OpenOptions::new();
-    let file = file.write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)
+    const OWNERS_ALONE: u32 = 0o600;
+    let write = || {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(OWNERS_ALONE);
+        let mut file = options.open(path)?;
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(OWNERS_ALONE))?;
+        }
+        file.write_all(text.as_bytes())
+    };
+    write().map_err(|error| format!("{}: {error}", path.display()))
 }

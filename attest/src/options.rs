@@ -45,6 +45,7 @@ What is expected; one of --igvm, --launch-digest and --id-key must be given:
     --last-seen FILE       … and not be older than this; the file is made and kept up to date
     --vcek FILE, --chain FILE
                            certificates from AMD (DER; PEM with ASK and ARK), for hosts without
+    --certificates FILE    or the host's table of certificates, as its operator or a guest has it
     --trust-root emulator-test-root
                            also believe the emulated machine, whose keys everybody knows
 
@@ -88,6 +89,7 @@ pub(crate) struct Options {
     pub(crate) ek_pem: Option<PathBuf>,
     pub(crate) persistent_state: bool,
     pub(crate) last_seen: Option<PathBuf>,
+    pub(crate) certificates: Option<PathBuf>,
     pub(crate) vcek: Option<PathBuf>,
     pub(crate) chain: Option<PathBuf>,
     pub(crate) trust_test_root: bool,
@@ -109,6 +111,8 @@ pub(crate) enum OptionsError {
     NoValue(String),
     /// An option's value isn't one.
     Value(String),
+    /// An option that this task can't heed.
+    Unheeded(String),
     /// An option that must be given isn't.
     Missing(&'static str),
 }
@@ -120,6 +124,7 @@ impl fmt::Display for OptionsError {
             Self::Unknown(argument) => write!(formatter, "unknown argument {argument:?}"),
             Self::NoValue(option) => write!(formatter, "{option} needs a value"),
             Self::Value(option) => write!(formatter, "{option}: not a value of its kind"),
+            Self::Unheeded(option) => write!(formatter, "{option} is for another task"),
             Self::Missing(option) => write!(formatter, "{option} is missing"),
         }
     }
@@ -145,6 +150,9 @@ pub(crate) fn parse(
     };
     let mut options = Options::default();
     while let Some(option) = arguments.next() {
+        if !is_heeded(task, &option) {
+            return Err(OptionsError::Unheeded(option));
+        }
         match option.as_str() {
             "--json" => options.json = true,
             "--persistent-state" => options.persistent_state = true,
@@ -159,6 +167,29 @@ pub(crate) fn parse(
         check(&options, task)?;
     }
     Ok((task, options))
+}
+
+/// Whether a task does what an option says: what is demanded must not be passed over in silence.
+fn is_heeded(task: Task, option: &str) -> bool {
+    const EVIDENCE: [&str; 8] = [
+        "--evidence",
+        "--nonce",
+        "--secret",
+        "--returned",
+        "--ek-pem",
+        "--ek-issuer",
+        "--persistent-state",
+        "--last-seen",
+    ];
+    const OWNER: [&str; 5] = ["--request", "--owner-key", "--key", "--previous-key", "--package"];
+    match task {
+        Task::Nonce | Task::Help => false,
+        Task::StateKey => !EVIDENCE.contains(&option),
+        Task::Verify => !OWNER.contains(&option),
+        Task::Credential => {
+            !OWNER.contains(&option) && !["--returned", "--ek-pem"].contains(&option)
+        }
+    }
 }
 
 fn set(options: &mut Options, option: String, value: String) -> Result<(), OptionsError> {
@@ -182,6 +213,7 @@ fn set(options: &mut Options, option: String, value: String) -> Result<(), Optio
         "--ek-issuer" => assign(&mut options.ek_issuer, path),
         "--ek-pem" => assign(&mut options.ek_pem, path),
         "--last-seen" => assign(&mut options.last_seen, path),
+        "--certificates" => assign(&mut options.certificates, path),
         "--vcek" => assign(&mut options.vcek, path),
         "--chain" => assign(&mut options.chain, path),
         "--request" => assign(&mut options.request, path),
@@ -219,6 +251,9 @@ fn check(options: &Options, task: Task) -> Result<(), OptionsError> {
     let has_image =
         options.igvm.is_some() || options.launch_digest.is_some() || options.id_key.is_some();
     let is_owner = task == Task::StateKey;
+    if options.certificates.is_some() && options.vcek.is_some() {
+        return Err(OptionsError::Unheeded("--certificates".to_owned()));
+    }
     for (is_there, name) in [
         (is_owner || options.evidence.is_some(), "--evidence"),
         (is_owner || options.nonce.is_some(), "--nonce"),
@@ -226,7 +261,7 @@ fn check(options: &Options, task: Task) -> Result<(), OptionsError> {
         (!is_owner || options.owner_key.is_some(), "--owner-key"),
         (!is_owner || options.key.is_some(), "--key"),
         (!is_owner || options.package.is_some(), "--package"),
-        (!is_owner || options.vcek.is_some(), "--vcek"),
+        (!is_owner || options.vcek.is_some() || options.certificates.is_some(), "--vcek"),
         (has_image, "one of --igvm, --launch-digest and --id-key"),
         (task != Task::Credential || options.secret.is_some(), "--secret"),
         (options.returned.is_none() || options.secret.is_some(), "--secret"),
@@ -250,7 +285,7 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_named() {
-        use OptionsError::{Missing, NoValue, Task, Unknown, Value};
+        use OptionsError::{Missing, NoValue, Task, Unheeded, Unknown, Value};
         let nonce = "11".repeat(64);
         let image = "22".repeat(48);
         for (line, error) in [
@@ -262,6 +297,17 @@ mod tests {
             ("verify --trust-root anybody".into(), Value("--trust-root".into())),
             ("verify --minimum-tcb 1.2.3".into(), Value("--minimum-tcb".into())),
             ("verify --speed 1".into(), Unknown("--speed".into())),
+            ("nonce --json".into(), Unheeded("--json".into())),
+            ("verify --package p".into(), Unheeded("--package".into())),
+            ("credential --returned 00".into(), Unheeded("--returned".into())),
+            ("state-key --last-seen f".into(), Unheeded("--last-seen".into())),
+            ("state-key --persistent-state".into(), Unheeded("--persistent-state".into())),
+            (
+                "state-key --request r --owner-key o --igvm f --key k --package p --vcek v \
+                 --chain c --certificates t"
+                    .into(),
+                Unheeded("--certificates".into()),
+            ),
             ("verify".into(), Missing("--evidence")),
             ("verify --evidence e".into(), Missing("--nonce")),
             (

@@ -5,7 +5,7 @@
 use p384::ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier};
 use sha2::{Digest as _, Sha384, Sha512};
 use snp_abi::{
-    launch::{Digest, GuestPolicy},
+    launch::{DIGEST_SIZE, Digest, GuestPolicy},
     report::{AttestationReport, COMPONENT_SIZE},
 };
 
@@ -111,7 +111,13 @@ pub fn check_policy(report: &AttestationReport, reference: &Reference) -> Check 
         Some(expected) if expected != policy => {
             refuse(Reason::ReportPolicy, format!("{policy:#x}, expected {expected:#x}"))
         }
-        _ => Ok(format!("{policy:#x}: no debugging, no migration")),
+        _ => {
+            // With either only if the expected policy has it.
+            let whether = |bit| if has(bit) { "allowed, as expected" } else { "not allowed" };
+            let (debug, migration) =
+                (whether(GuestPolicy::DEBUG), whether(GuestPolicy::MIGRATION_AGENT));
+            Ok(format!("{policy:#x}: debugging {debug}, migration {migration}"))
+        }
     }
 }
 
@@ -134,6 +140,14 @@ pub fn check_image(report: &AttestationReport, reference: &Reference) -> Check {
     };
     let Reference { launch_digest, id_key_digest, author_key_digest, .. } = *reference;
     compare(launch_digest, &report.measurement, Reason::ReportMeasurement, "launch digest")?;
+    // Reports have zeros where nobody signed.
+    for (expected, reason) in
+        [(id_key_digest, Reason::ReportIdKey), (author_key_digest, Reason::ReportAuthorKey)]
+    {
+        if expected == Some([0; DIGEST_SIZE]) {
+            return refuse(reason, "zeros are no key's digest: every image would do");
+        }
+    }
     compare(id_key_digest, &report.id_key_digest, Reason::ReportIdKey, "ID key")?;
     compare(author_key_digest, &report.author_key_digest, Reason::ReportAuthorKey, "author key")?;
     if launch_digest.is_none() && id_key_digest.is_none() {
@@ -180,7 +194,8 @@ pub fn check_platform(report: &AttestationReport, reference: &Reference) -> Chec
     if reference.chip_id.is_some_and(|expected| expected != report.chip_id) {
         return refuse(Reason::ReportChip, format!("chip {}", hex::encode(report.chip_id)));
     }
-    Ok(format!("TCB {reported}"))
+    let demanded = reference.minimum_tcb.map(|minimum| format!("at least {minimum} demanded"));
+    Ok(format!("TCB {reported}, {}", demanded.as_deref().unwrap_or("no minimum demanded")))
 }
 
 /// Whether the report vouches for this nonce and this manifest.

@@ -8,6 +8,10 @@ use snp_abi::report::AttestationReport;
 
 /// The first family of processors whose TCB begins with the FMC.
 const FAMILY_WITH_FMC: u8 = 0x1a;
+/// The first version of reports that name the processor's family.
+const FIRST_VERSION_WITH_FAMILY: u32 = 3;
+/// Bytes of a chip's identity from that family on; zeros follow in a report.
+const SHORT_IDENTITY_BYTES: usize = 8;
 
 /// The versions of the parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,9 +31,12 @@ pub struct Tcb {
 impl Tcb {
     /// Reads a TCB of this report.
     #[must_use]
-    pub const fn of(report: &AttestationReport, value: u64) -> Self {
-        // Older reports don't name the family: none of the processors that make them has an FMC.
-        let has_fmc = report.version >= 3 && report.cpuid_family >= FAMILY_WITH_FMC;
+    pub fn of(report: &AttestationReport, value: u64) -> Self {
+        let has_fmc = if report.version >= FIRST_VERSION_WITH_FAMILY {
+            report.cpuid_family >= FAMILY_WITH_FMC
+        } else {
+            has_short_identity(&report.chip_id)
+        };
         match value.to_le_bytes() {
             [fmc, boot_loader, tee, snp, _, _, _, microcode] if has_fmc => {
                 Self { fmc: Some(fmc), boot_loader, tee, snp, microcode }
@@ -64,6 +71,12 @@ impl Tcb {
             _ => None,
         }
     }
+}
+
+/// Whether the chip is of family 1Ah or later, told by its identity. A masked one tells nothing.
+fn has_short_identity(chip_id: &[u8; 64]) -> bool {
+    let (identity, rest) = chip_id.split_at(SHORT_IDENTITY_BYTES);
+    identity.iter().any(|&byte| byte != 0) && rest.iter().all(|&byte| byte == 0)
 }
 
 impl fmt::Display for Tcb {
@@ -108,7 +121,12 @@ mod tests {
         assert_eq!(Tcb::of(&report, value).to_string(), "1.2.5.6");
         report.cpuid_family = 0x1a;
         assert_eq!(Tcb::of(&report, value).to_string(), "1.2.3.4.6");
+        // Version 2 has no family; there the chip's identity tells.
         report.version = 2;
+        assert_eq!(Tcb::of(&report, value).to_string(), "1.2.5.6");
+        report.chip_id[7] = 1;
+        assert_eq!(Tcb::of(&report, value).to_string(), "1.2.3.4.6");
+        report.chip_id[8] = 1;
         assert_eq!(Tcb::of(&report, value).to_string(), "1.2.5.6");
     }
 }

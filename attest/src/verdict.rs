@@ -93,6 +93,8 @@ pub enum Reason {
     EkCertificateSignature,
     /// The endorsement key's certificate or its issuer's isn't valid yet, or no more.
     EkCertificateValidity,
+    /// The endorsement key's certificate is for another purpose.
+    EkCertificatePurpose,
     /// The certificate is another endorsement key's.
     EkCertificateKey,
 
@@ -294,17 +296,45 @@ fn line_json(line: &Line) -> Value {
     }
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed(evidence) => formatter.write_str(evidence),
+            Self::Failed(refused) => write!(formatter, "{refused}"),
+            Self::NotReached => formatter.write_str("not reached"),
+            Self::NotAsked(why) => formatter.write_str(why),
+        }
+    }
+}
+
+/// Names in certificates and files are whoever's who made them, believed or not: on a terminal they
+/// must not look like lines of a verdict.
+fn printable(text: &str) -> String {
+    let is_plain = |character: char| {
+        !character.is_control()
+            && !matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+            && !matches!(character, '\u{2066}'..='\u{2069}')
+    };
+    let mut plain = String::new();
+    for character in text.chars() {
+        if is_plain(character) {
+            plain.push(character);
+        } else {
+            plain.extend(character.escape_default());
+        }
+    }
+    plain
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Line { check, outcome } in &self.lines {
-            match outcome {
-                Outcome::Passed(evidence) => writeln!(formatter, "ok      {check:<18} {evidence}")?,
-                Outcome::Failed(refused) => writeln!(formatter, "FAILED  {check:<18} {refused}")?,
-                Outcome::NotReached => {
-                    writeln!(formatter, "-       {check:<18} not reached")?;
-                }
-                Outcome::NotAsked(why) => writeln!(formatter, "-       {check:<18} {why}")?,
-            }
+            let mark = match outcome {
+                Outcome::Passed(_) => "ok",
+                Outcome::Failed(_) => "FAILED",
+                Outcome::NotReached | Outcome::NotAsked(_) => "-",
+            };
+            writeln!(formatter, "{mark:<7} {check:<18} {}", printable(&outcome.to_string()))?;
         }
         if self.is_accepted() {
             return writeln!(formatter, "accepted");
@@ -328,6 +358,21 @@ mod tests {
         assert!(verdict.is_accepted());
         verdict.not_reached(&["three"]);
         assert!(!verdict.is_accepted(), "what wasn't reached didn't pass");
+    }
+
+    #[test]
+    fn what_others_wrote_stays_on_its_line() {
+        let mut verdict = Verdict::default();
+        let name = "name\naccepted\u{1b}[2K\u{202e}é".to_owned();
+        verdict.require("chain", Ok(name.clone()));
+        verdict.require("root", Err(Refused::new(Reason::RootUntrusted, name)));
+        let text = verdict.to_string();
+        let escaped = r"name\naccepted\u{1b}[2K\u{202e}é";
+        let expected = format!(
+            "ok      chain              {escaped}\n\
+             FAILED  root               RootUntrusted: {escaped}\nrefused: RootUntrusted\n"
+        );
+        assert_eq!(text, expected);
     }
 
     #[test]

@@ -3,11 +3,10 @@
 
 use sha2::{Digest as _, Sha384};
 use snp_abi::{config::PayloadDigest, measurement::Subject, report::AttestationReport};
-use subtle::ConstantTimeEq;
 
 use crate::{
+    activation,
     chain::{Chain, ParsedChain},
-    credential::SECRET_BYTES,
     endorsement,
     event_log::{EventLog, MeasuredFile},
     evidence::Evidence,
@@ -21,14 +20,7 @@ use crate::{
     verdict::{Reason, Refused, Verdict},
 };
 
-/// A credential that was sent to the agent, and what came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Activation {
-    /// The secret that was in it.
-    pub secret: [u8; SECRET_BYTES],
-    /// What the TPM took out of it; empty when nothing came.
-    pub returned: Vec<u8>,
-}
+pub use activation::Activation;
 
 /// What the relying party asked, and how.
 #[derive(Clone, Debug)]
@@ -115,7 +107,7 @@ pub fn verify(
         return (verdict, None);
     };
     let ak = &vouched.attestation_key;
-    verdict.require("activation", check_activation(question, ak));
+    verdict.require("activation", activation::check(question, &vouched));
     let log = verdict.check("event log", check_log(evidence, vouched.details.as_ref()));
     match (&log, &reference.payload) {
         (None, _) => verdict.not_reached(&["payload"]),
@@ -229,22 +221,6 @@ fn check_attestation_key(public: &[u8]) -> Result<(PublicArea, String), Refused>
     }
     let detail = format!("{}, restricted, Name {}", key.kind(), hex::encode(key.name()));
     Ok((key, detail))
-}
-
-fn check_activation(question: &Question<'_>, ak: &PublicArea) -> Result<String, Refused> {
-    let Some(activation) = question.activation else {
-        let detail = "no credential was sent: the attestation key could be anybody's";
-        return Err(Refused::new(Reason::ActivationMissing, detail));
-    };
-    if activation.returned.is_empty() {
-        let detail = "the credential wasn't activated";
-        return Err(Refused::new(Reason::ActivationMissing, detail));
-    }
-    if bool::from(activation.secret.as_slice().ct_eq(&activation.returned)) {
-        let name = hex::encode(ak.name());
-        return Ok(format!("the endorsement key's TPM opened the secret for {}…", &name[..20]));
-    }
-    Err(Refused::new(Reason::ActivationSecret, "another secret came back"))
 }
 
 fn check_log(

@@ -2,12 +2,16 @@
 //! Real hardware: AMD's chains, and the report of a chip. attest/samples/README.md says where they
 //! are from.
 
+use snp_abi::certificates::{ARK_GUID, ASK_GUID, TableEntry, VCEK_GUID};
+use zerocopy::IntoBytes;
+
 use crate::{
     Reason, Reference, Refused,
     chain::{Chain, Chip, ParsedChain, Roots},
     report,
     verdict::Reason::{
-        AskSignature, ReportSignature, RootSignature, VcekChip, VcekSignature, VcekTcb,
+        AskSignature, CertificateMalformed, ReportSignature, RootSignature, VcekChip,
+        VcekSignature, VcekTcb,
     },
 };
 
@@ -67,6 +71,39 @@ fn the_chains_of_real_chips_are_believed() {
     assert!(root.starts_with("AMD ARK-Turin"), "{root}");
     assert!(chip.tcb.fmc.is_some());
     assert_eq!(chip.hardware_id.len(), 8);
+}
+
+/// Operators keep certificates in either form, and hosts hand them out so.
+#[test]
+fn certificates_may_be_pem() {
+    use x509_cert::{
+        Certificate,
+        der::{Decode, EncodePem, pem::LineEnding},
+    };
+    let pem = |der: &[u8]| {
+        let certificate = Certificate::from_der(der).expect("a certificate");
+        certificate.to_pem(LineEnding::LF).expect("PEM").into_bytes()
+    };
+    let chain = milan();
+    assert_eq!(Chain::from_files(&pem(&chain.vcek), MILAN), Ok(chain.clone()));
+    let table = |vcek: &[u8]| {
+        let parts = [(ARK_GUID, chain.ark.as_slice()), (ASK_GUID, &chain.ask), (VCEK_GUID, vcek)];
+        let mut offset = 4 * size_of::<TableEntry>();
+        let (mut head, mut data) = (Vec::new(), Vec::new());
+        for (guid, bytes) in parts {
+            let [start, length] =
+                [offset, bytes.len()].map(|size| u32::try_from(size).expect("short"));
+            head.extend(TableEntry { guid, offset: start, length }.as_bytes());
+            data.extend(bytes);
+            offset += bytes.len();
+        }
+        head.extend([0; size_of::<TableEntry>()]);
+        Chain::from_table(&[head, data].concat())
+    };
+    assert_eq!(table(&chain.vcek), Ok(chain.clone()));
+    assert_eq!(table(&pem(&chain.vcek)), Ok(chain.clone()));
+    let other = b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+    assert_eq!(reason(table(other)), Some(CertificateMalformed));
 }
 
 #[test]

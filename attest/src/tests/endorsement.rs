@@ -19,13 +19,16 @@ use crate::{
     endorsement::to_pem,
     public_area::PublicArea,
     verdict::Reason::{
-        EkCertificateKey, EkCertificateMalformed, EkCertificateMissing, EkCertificateSignature,
-        EkCertificateValidity,
+        EkCertificateKey, EkCertificateMalformed, EkCertificateMissing, EkCertificatePurpose,
+        EkCertificateSignature, EkCertificateValidity,
     },
 };
 
 /// Valid from 2020 to 2039.
 const VALID: [&[u8]; 2] = [b"200101000000Z", b"391231235959Z"];
+/// tcg-kp-EKCertificate, and id-kp-serverAuth of RFC 5280.
+const FOR_KEYS: &[u8] = &[0x67, 0x81, 5, 8, 1];
+const FOR_SERVERS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 
 pub(super) const TAMPERINGS: &[Tampering] = &[
     ("no endorsement certificate", EkCertificateMissing, |case| {
@@ -46,6 +49,9 @@ pub(super) const TAMPERINGS: &[Tampering] = &[
     }),
     ("an endorsement certificate that has expired", EkCertificateValidity, |case| {
         certify(case, ARK, [VALID[0], b"210101000000Z"]);
+    }),
+    ("a certificate for a server", EkCertificatePurpose, |case| {
+        certify_for(case, ARK, VALID, FOR_SERVERS);
     }),
     ("another endorsement key's certificate", EkCertificateKey, |case| {
         let used = case.evidence.ek_public.clone();
@@ -122,9 +128,13 @@ fn keys_are_written_as_pem() {
     assert_eq!(der, expected.as_bytes());
 }
 
+fn certify(case: &mut Case, issuer: &str, validity: [&[u8]; 2]) {
+    certify_for(case, issuer, validity, FOR_KEYS);
+}
+
 /// Gives the key in the evidence a certificate by this member of the test chain, and believes the
 /// chain's root to issue such.
-fn certify(case: &mut Case, issuer: &str, validity: [&[u8]; 2]) {
+fn certify_for(case: &mut Case, issuer: &str, validity: [&[u8]; 2], purpose: &[u8]) {
     const SEQUENCE: u8 = 0x30;
     const ECDSA_WITH_SHA384: [u8; 12] = [0x30, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3];
     let name = |text: &str| {
@@ -133,6 +143,8 @@ fn certify(case: &mut Case, issuer: &str, validity: [&[u8]; 2]) {
     };
     let key = PublicArea::parse_either(&case.evidence.ek_public).expect("a key");
     let (_, key) = pem::decode_vec(to_pem(&key).expect("PEM").as_bytes()).expect("PEM");
+    let purposes = value(4, &[&value(SEQUENCE, &[&value(6, &[purpose])])]);
+    let extension = value(SEQUENCE, &[&[6, 3, 0x55, 0x1d, 0x25], &purposes]);
     let times = validity.map(|time| value(0x17, &[time]));
     let body = value(
         SEQUENCE,
@@ -143,6 +155,7 @@ fn certify(case: &mut Case, issuer: &str, validity: [&[u8]; 2]) {
             &value(SEQUENCE, &[&times[0], &times[1]]),
             &name("vTPM"),
             &key,
+            &value(0xa3, &[&value(SEQUENCE, &[&extension])]),
         ],
     );
     let signature: Signature =

@@ -307,9 +307,8 @@ impl Case {
     pub(super) fn credential(&self) -> Credential {
         let (verdict, vouched) = verify_platform(&self.evidence, &self.question(), &self.reference);
         let vouched = vouched.unwrap_or_else(|| panic!("{verdict}"));
-        let name = vouched.attestation_key.name();
         let random = &mut UnwrapErr(Counter(0x40));
-        Credential::make(&vouched.endorsement_key, &name, &SECRET, random).expect("a credential")
+        vouched.credential(&self.nonce, &SECRET, random).expect("a credential")
     }
 
     pub(super) fn question(&self) -> Question<'_> {
@@ -359,6 +358,7 @@ impl Case {
         self.evidence.ak_public = key.public;
         self.evidence.quote = quote.attest;
         self.evidence.signature = quote.signature;
+        self.believe_key();
     }
 
     /// Lets a key in software, which is believed, sign anything as if it were a quote.
@@ -379,6 +379,30 @@ impl Case {
         self.evidence.quote = message.to_vec();
         self.evidence.signature =
             [&[0, 0x18, 0, 0x0b, 0, 32], r.as_slice(), &[0, 32], s.as_slice()].concat();
+        self.believe_key();
+    }
+
+    /// Answers a credential for the keys in the evidence, as if a TPM held both.
+    pub(super) fn believe_key(&mut self) {
+        let (verdict, vouched) = verify_platform(&self.evidence, &self.question(), &self.reference);
+        let vouched = vouched.unwrap_or_else(|| panic!("{verdict}"));
+        let returned = vouched.content(&self.nonce, &SECRET);
+        self.activation = Some(Activation { secret: SECRET, returned });
+    }
+
+    /// Changes the report, and lets the chip sign it so.
+    pub(super) fn report_with(&mut self, place: usize, bytes: &[u8]) {
+        const SIGNED_BYTES: usize = 0x2a0;
+        let report = &mut self.evidence.report;
+        report[place..place + bytes.len()].copy_from_slice(bytes);
+        let digest = Sha384::digest(&report[..SIGNED_BYTES]);
+        let signature: p384::ecdsa::Signature =
+            chain_key("Macadamia-SVSM test VCEK").sign_prehash(&digest).expect("a signature");
+        let (r, s) = signature.split_bytes();
+        for (place, scalar) in [(SIGNED_BYTES, r), (SIGNED_BYTES + 72, s)] {
+            let bytes: Vec<u8> = scalar.iter().rev().copied().collect();
+            report[place..place + 48].copy_from_slice(&bytes);
+        }
     }
 
     /// The case's chain, to be changed.

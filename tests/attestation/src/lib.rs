@@ -18,7 +18,7 @@ use attest::{
     chain::Roots,
     credential::{Credential, SECRET_BYTES},
     report::Nonce,
-    verify::{Activation, Question, Vouched, verify, verify_platform},
+    verify::{Activation, Question, verify, verify_platform},
 };
 use getrandom::{SysRng, rand_core::UnwrapErr};
 use launcher::{Failure, Machine, Result};
@@ -163,11 +163,10 @@ pub fn credential(
 ) -> Result<([u8; SECRET_BYTES], Credential)> {
     let question = Question { nonce, chain: None, activation: None };
     let (verdict, vouched) = verify_platform(evidence, &question, reference);
-    let Vouched { endorsement_key, attestation_key, .. } =
+    let vouched =
         vouched.ok_or_else(|| Failure::new(format!("the platform is refused\n{verdict}")))?;
     let secret = random()?;
-    let name = attestation_key.name();
-    let credential = Credential::make(&endorsement_key, &name, &secret, &mut UnwrapErr(SysRng));
+    let credential = vouched.credential(nonce, &secret, &mut UnwrapErr(SysRng));
     let credential = credential.ok_or_else(|| Failure::new("no credential for this key"))?;
     Ok((secret, credential))
 }
