@@ -150,8 +150,9 @@ impl Services {
     }
 
     /// The core protocol's state, for a call that has had an effect already and can't say BUSY any
-    /// more. Each holder has the lock for one page's work only and none waits for another lock
-    /// meanwhile.
+    /// more. Each holder has the lock for one page's work only (or one answer's) and none waits for
+    /// another lock meanwhile. There is no cap: what follows has to be done, and only a host that
+    /// stops a vCPU in between makes this long, as it may stop any.
     pub(crate) fn core_after_effects(&self) -> MutexGuard<'_, core::CoreState> {
         self.core.lock()
     }

@@ -5,8 +5,10 @@
 //! +0  u16 entries    +2  u16 next entry    +4  u32 reserved    +8  u64 × entries
 //! ```
 //! It lies in the guest's memory and must not cross its page. It is copied once: what the guest
-//! writes into it during the call has no effect.
+//! writes into it during the call has no effect. Before each write the place is checked again:
+//! another vCPU may have turned the list's page into a VMSA meanwhile, where a count can be a VMPL.
 
+use super::Services;
 use super::guest_pages::GuestPages;
 use super::outcome::Refusal;
 use crate::machine::{Machine, PAGE_BYTES, PAGE_LENGTH};
@@ -60,6 +62,7 @@ impl PageList {
     /// came.
     pub fn for_each_from_next(
         &self,
+        services: &Services,
         machine: &mut dyn Machine,
         mut work: impl FnMut(&mut dyn Machine, u64) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
@@ -76,7 +79,7 @@ impl PageList {
             }
             next = next.saturating_add(1);
         }
-        self.write_next(machine, next)?;
+        self.write_next(services, machine, next)?;
         match outcome {
             // Progress was recorded, so the right answer to a busy lock is "go on".
             Err(Refusal::Busy) if next > self.next => Err(Refusal::Incomplete),
@@ -99,14 +102,23 @@ impl PageList {
         Some(u64::from_le_bytes(*bytes))
     }
 
-    fn write_next(&self, machine: &mut dyn Machine, next: usize) -> Result<(), Refusal> {
+    fn write_next(
+        &self,
+        services: &Services,
+        machine: &mut dyn Machine,
+        next: usize,
+    ) -> Result<(), Refusal> {
         let next = u16::try_from(next).map_err(|_| Refusal::InvalidParameter)?;
-        let place = self.address.saturating_add(2);
-        machine.write_guest(place, &next.to_le_bytes()).map_err(|_| Refusal::InvalidAddress)
+        write(services, machine, self.address.saturating_add(2), &next.to_le_bytes())
     }
 
     /// Replaces the guest's list by `entries` (at most as many as the guest's list had).
-    pub fn replace(&self, machine: &mut dyn Machine, entries: &[u64]) -> Result<(), Refusal> {
+    pub fn replace(
+        &self,
+        services: &Services,
+        machine: &mut dyn Machine,
+        entries: &[u64],
+    ) -> Result<(), Refusal> {
         let count = entries.len().min(self.room);
         let number = u16::try_from(count).map_err(|_| Refusal::InvalidParameter)?;
         let mut bytes = [0; PAGE_LENGTH];
@@ -119,6 +131,71 @@ impl PageList {
         }
         let length = count.saturating_mul(UNIT).saturating_add(UNIT);
         let written = bytes.get(..length).ok_or(Refusal::InvalidParameter)?;
-        machine.write_guest(self.address, written).map_err(|_| Refusal::InvalidAddress)
+        write(services, machine, self.address, written)
+    }
+}
+
+/// Writes to a list whose page is still the guest's to use. The lock keeps it that until the write
+/// is done.
+fn write(
+    services: &Services,
+    machine: &mut dyn Machine,
+    address: u64,
+    bytes: &[u8],
+) -> Result<(), Refusal> {
+    let state = services.core_after_effects();
+    state.pages().check_range(machine, address, bytes.len() as u64)?;
+    machine.write_guest(address, bytes).map_err(|_| Refusal::InvalidAddress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::fake::{FakeMachine, SEV_FEATURES};
+    use crate::protocol::{Caller, Registers, dispatch};
+
+    /// A page that is a good VMSA, and a list whose "next" is the VMSA's VMPL and CPL.
+    const PAGE: u64 = 0x1000_6000;
+    const LIST: u64 = PAGE + 0xc8;
+    const VMPL_AND_CPL: u64 = PAGE + 0xca;
+
+    /// 256 entries, of which the first two are done.
+    fn vmsa_and_list(services: &Services, machine: &mut FakeMachine) -> PageList {
+        machine.poke(LIST, &[0, 1, 2, 0]);
+        machine.poke(PAGE + 0xd0, &0x1000_u64.to_le_bytes());
+        machine.poke(PAGE + 0x3b0, &SEV_FEATURES.to_le_bytes());
+        let state = services.core().unwrap();
+        PageList::copy_from_guest(machine, &state.pages(), LIST).unwrap()
+    }
+
+    /// What another vCPU does meanwhile.
+    fn make_vmsa(services: &Services, machine: &mut dyn Machine) {
+        let mut call = Registers { rax: 2, rcx: PAGE, rdx: PAGE + 0x1000, r8: 1, r9: 0 };
+        dispatch(services, machine, Caller { apic_id: 1 }, &mut call);
+    }
+
+    #[test]
+    fn a_list_that_has_become_a_vmsa_is_not_written() {
+        let (services, mut machine) = (Services::new(), FakeMachine::new());
+        let list = vmsa_and_list(&services, &mut machine);
+        let mut rounds = 0;
+        let outcome = list.for_each_from_next(&services, &mut machine, |machine, _| {
+            make_vmsa(&services, machine);
+            rounds += 1;
+            Ok(())
+        });
+        assert!(machine.page(PAGE).vmsa && rounds == 254);
+        assert_eq!(outcome, Err(Refusal::InvalidAddress));
+        assert_eq!(machine.peek(VMPL_AND_CPL, 2), [2, 0]);
+    }
+
+    #[test]
+    fn nor_replaced() {
+        let (services, mut machine) = (Services::new(), FakeMachine::new());
+        let list = vmsa_and_list(&services, &mut machine);
+        make_vmsa(&services, &mut machine);
+        let outcome = list.replace(&services, &mut machine, &[0x1000]);
+        assert_eq!(outcome, Err(Refusal::InvalidAddress));
+        assert_eq!(machine.peek(VMPL_AND_CPL, 2), [2, 0]);
     }
 }

@@ -411,6 +411,18 @@ fn the_callers_own_calling_area_does_not_become_a_vmsa() {
     services.end_call(&vcpu);
 }
 
+/// The run loop writes to the area that the call came through when the call has ended.
+#[test]
+fn nor_does_the_one_that_a_call_has_moved_away_from() {
+    let (services, mut machine) = start();
+    vmsa(&mut machine, BOOT_AREA);
+    let vcpu = services.begin_call(0).unwrap().unwrap();
+    assert_eq!(result(&services, &mut machine, 0, [ARENA + 0x7000, 0, 0]), 0);
+    assert_eq!(result(&services, &mut machine, 2, [BOOT_AREA, ARENA, 1]), 0x8000_0005);
+    services.end_call(&vcpu);
+    assert_eq!(result(&services, &mut machine, 2, [BOOT_AREA, ARENA, 1]), 0);
+}
+
 #[test]
 fn a_deposit_leaves_the_guest_and_comes_back_empty() {
     let (services, mut machine) = start();

@@ -36,6 +36,9 @@ pub struct Vcpu {
     in_use: bool,
     current: bool,
     serving: bool,
+    /// While serving: the calling area that the call came through, which REMAP_CA may have
+    /// exchanged since. The run loop still writes there.
+    entered_through: Option<u64>,
 }
 
 impl Vcpu {
@@ -47,6 +50,7 @@ impl Vcpu {
         in_use: false,
         current: false,
         serving: false,
+        entered_through: None,
     };
 }
 
@@ -116,6 +120,7 @@ impl VcpuTable {
             in_use: true,
             current: true,
             serving: false,
+            entered_through: None,
         };
         if let Some(free) = self.records.get_mut(slot) {
             *free = record;
@@ -142,6 +147,7 @@ impl VcpuTable {
     pub fn begin_call(&mut self, apic_id: u32) -> Option<Vcpu> {
         let record = self.current_mut(apic_id)?;
         record.serving = true;
+        record.entered_through = record.calling_area;
         Some(*record)
     }
 
@@ -149,13 +155,15 @@ impl VcpuTable {
     pub fn end_call(&mut self, vmsa: u64) {
         if let Some(record) = self.used_mut().find(|record| record.vmsa == vmsa) {
             record.serving = false;
+            record.entered_through = None;
         }
     }
 
-    /// Whether a call is being served that came through the calling area at `address`.
+    /// Whether a call is being served that came through the calling area at `address`, or whose
+    /// vCPU has it now.
     pub fn serving_from(&self, address: u64) -> bool {
         let mut serving = self.used().filter(|record| record.serving);
-        serving.any(|record| record.calling_area == Some(address))
+        serving.any(|record| [record.calling_area, record.entered_through].contains(&Some(address)))
     }
 
     /// Moves the calling area of the vCPU whose current VMSA is `apic_id`'s; `false` if it has

@@ -23,7 +23,7 @@ pub(super) fn deposit(
     address: u64,
 ) -> Result<(), Refusal> {
     let list = PageList::copy_from_guest(machine, &services.core()?.pages(), address)?;
-    let outcome = list.for_each_from_next(machine, |machine, entry| {
+    let outcome = list.for_each_from_next(services, machine, |machine, entry| {
         let page = parse_entry(entry)?;
         let mut state = services.core()?;
         take(&mut state, machine, &list, page)
@@ -83,7 +83,7 @@ pub(super) fn withdraw(
     let list = PageList::copy_from_guest(machine, &services.core()?.pages(), address)?;
     // An empty answer first: a list that can't be written is found out before anything changes
     // hands.
-    list.replace(machine, &[])?;
+    list.replace(services, machine, &[])?;
     let mut entries = [0; DEPOSITS_MAX];
     let mut count = 0;
     let mut outcome = Ok(());
@@ -98,7 +98,7 @@ pub(super) fn withdraw(
         count += 1;
     }
     announce(&services.core_after_effects(), machine, caller);
-    list.replace(machine, entries.get(..count).unwrap_or_default())?;
+    list.replace(services, machine, entries.get(..count).unwrap_or_default())?;
     outcome
 }
 

@@ -23,7 +23,7 @@ pub(super) fn pvalidate(
 ) -> Result<(), Refusal> {
     let list = PageList::copy_from_guest(machine, &services.core()?.pages(), address)?;
     let mut revoked = false;
-    let outcome = list.for_each_from_next(machine, |machine, entry| {
+    let outcome = list.for_each_from_next(services, machine, |machine, entry| {
         let entry = Entry::parse(entry)?;
         revoked |= !entry.validate;
         entry.carry_out(services, machine)
