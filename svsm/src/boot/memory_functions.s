@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# AT&T syntax. The C library's memory functions that compiled code calls (System V ABI), and the
-# copy routine for guest memory, whose one faulting instruction has a way out.
+# AT&T syntax. The C library's memory functions that compiled code calls (System V ABI), and what
+# touches guest memory: routines whose one faulting instruction has a way out.
 
 .section .text.memory_functions, "ax", @progbits
 .global memcpy, memmove, memset, memcmp, bcmp, strlen
@@ -88,4 +88,20 @@ guest_fill_zero_access:
 guest_fill_zero_fault:
     clac
     mov %rcx, %rax
+    ret
+
+# guest_rmpadjust(address, size, attributes) -> EAX of RMPADJUST, or NOT_VALIDATED. As above; a #VC
+# says that the page isn't validated.
+.global guest_rmpadjust, guest_rmpadjust_access, guest_rmpadjust_fault
+guest_rmpadjust:
+    mov %rdi, %rax
+    mov %rsi, %rcx
+    stac
+guest_rmpadjust_access:
+    .byte 0xf3, 0x0f, 0x01, 0xfe
+    clac
+    ret
+guest_rmpadjust_fault:
+    clac
+    mov ${NOT_VALIDATED}, %eax
     ret

@@ -15,7 +15,7 @@ use crate::cpu::registers::{CR4_SMAP, CR4_SMEP, read_tsc, set_cr4};
 use crate::device::console;
 use crate::guest;
 use crate::log;
-use crate::memory::kernel_space;
+use crate::memory::{guest as guest_memory, kernel_space};
 use crate::snp::msr_protocol;
 use crate::snp::page_state;
 use crate::snp::termination::{Reason, request, terminate};
@@ -33,7 +33,11 @@ global_asm!(
     TERMINATE_NO_C_BIT = const request(Reason::NoCBit),
     options(att_syntax)
 );
-global_asm!(include_str!("memory_functions.s"), options(att_syntax));
+global_asm!(
+    include_str!("memory_functions.s"),
+    NOT_VALIDATED = const guest_memory::NOT_VALIDATED,
+    options(att_syntax)
+);
 
 unsafe extern "C" {
     /// Leaves the current stack for good (entry.s).

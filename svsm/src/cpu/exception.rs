@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What happens on an exception. Two kinds are ordinary: CPUID (a #VC, answered from the table) and
-//! a guest page that is not there under one of the copy routines. Everything else is a fault of
-//! ours or an attack of the host's, and ends the guest under a name.
+//! a guest page that is not there under one of the routines for guest memory. Everything else is a
+//! fault of ours or an attack of the host's, and ends the guest under a name.
+//!
+//! The host may raise an exception at any instruction, and reads the console. So what is logged
+//! says where it happened, and never what was in a register: that may have been a part of a key.
 
 use super::per_cpu;
 use super::registers::read_cr2;
@@ -49,6 +52,8 @@ unsafe extern "C" {
     static guest_copy_fault: u8;
     static guest_fill_zero_access: u8;
     static guest_fill_zero_fault: u8;
+    static guest_rmpadjust_access: u8;
+    static guest_rmpadjust_fault: u8;
 }
 
 /// Called by vectors.s on the vector's IST stack, SSE state saved.
@@ -72,12 +77,13 @@ extern "C" fn svsm_exception(frame: &mut ExceptionFrame) {
     cpu.in_exception.store(false, Ordering::Relaxed);
 }
 
-/// Lets a copy routine return how much it could not copy. Only an access to the guest window may
-/// fail: the other side of a copy is our own memory.
+/// Lets a routine for guest memory return what it could not do. Only an access to the guest window
+/// may fail: the other side of a copy is our own memory.
 fn resume_copy(frame: &mut ExceptionFrame) -> bool {
     let exits = [
         (&raw const guest_copy_access, &raw const guest_copy_fault),
         (&raw const guest_fill_zero_access, &raw const guest_fill_zero_fault),
+        (&raw const guest_rmpadjust_access, &raw const guest_rmpadjust_fault),
     ];
     let in_window = |address: u64| address >= GUEST_WINDOW;
     if !in_window(frame.rdi) && !in_window(frame.rsi) {
@@ -123,36 +129,11 @@ fn fatal(frame: &ExceptionFrame) -> ! {
         (Reason::Exception, "unexpected exception")
     };
     crate::error!(
-        "fatal: {what}: vector {} error {:#x} rip {:#x} address {address:#x} rsp {:#x} rbp {:#x}",
+        "fatal: {what}: vector {} error {:#x} rip {:#x} address {address:#x} rsp {:#x}",
         frame.vector,
         frame.error_code,
         frame.rip,
         frame.rsp,
-        frame.rbp,
-    );
-    crate::error!(
-        "  cs {:#x} ss {:#x} flags {:#x} rax {:#x} rbx {:#x} rcx {:#x} rdx {:#x} rsi {:#x} \
-         rdi {:#x}",
-        frame.cs,
-        frame.ss,
-        frame.rflags,
-        frame.rax,
-        frame.rbx,
-        frame.rcx,
-        frame.rdx,
-        frame.rsi,
-        frame.rdi,
-    );
-    crate::error!(
-        "  r8 {:#x} r9 {:#x} r10 {:#x} r11 {:#x} r12 {:#x} r13 {:#x} r14 {:#x} r15 {:#x}",
-        frame.r8,
-        frame.r9,
-        frame.r10,
-        frame.r11,
-        frame.r12,
-        frame.r13,
-        frame.r14,
-        frame.r15,
     );
     terminate(reason);
 }

@@ -62,11 +62,6 @@ impl<'world> KernelMachine<'world> {
         let is_ram = self.world.map.is_ram(page.address(), page.size().bytes());
         if is_ram { Ok(()) } else { Err(RmpFault::Input) }
     }
-
-    fn record(&self, page: Page, validated: bool) {
-        let count = page.size().bytes() / crate::memory::PAGE_SIZE;
-        self.world.validated.set(page.address(), count, validated);
-    }
 }
 
 impl Machine for KernelMachine<'_> {
@@ -94,16 +89,7 @@ impl Machine for KernelMachine<'_> {
 
     fn pvalidate(&mut self, page: Page, validate: bool) -> Result<Validation, RmpFault> {
         self.check_ram(page)?;
-        if !validate {
-            // Before the page changes: a copy that another CPU begins now must not trust it.
-            self.record(page, false);
-        }
-        let result = guest::pvalidate(page, validate);
-        if validate && result.is_ok() || !validate && result == Err(RmpFault::SizeMismatch) {
-            // A large page that is not one has not changed.
-            self.record(page, true);
-        }
-        result
+        self.world.validated.pvalidate(page, validate, || guest::pvalidate(page, validate))
     }
 
     fn rmpadjust(
@@ -114,7 +100,7 @@ impl Machine for KernelMachine<'_> {
         vmsa: bool,
     ) -> Result<(), RmpFault> {
         self.check_ram(page)?;
-        // On such a page the instruction would raise an exception in the SVSM itself.
+        // What isn't validated has no permissions to speak of.
         if !self.world.validated.covers(page.address(), page.size().bytes()) {
             return Err(RmpFault::NotValidated);
         }

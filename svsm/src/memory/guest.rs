@@ -8,10 +8,15 @@ use crate::machine::{GuestFault, Page, Permissions, RmpFault, Validation};
 use crate::snp::instruction;
 
 unsafe extern "C" {
-    // memory_functions.s; both return the number of bytes that were left.
+    // memory_functions.s; the first two return the number of bytes that were left.
     fn guest_copy(destination: *mut u8, source: *const u8, length: usize) -> usize;
     fn guest_fill_zero(destination: *mut u8, length: usize) -> usize;
+    // The instruction's operands; its result, or `NOT_VALIDATED`.
+    fn guest_rmpadjust(address: u64, size: u64, attributes: u64) -> u32;
 }
+
+/// What `guest_rmpadjust` returns for a page that isn't validated: no result of the instruction's.
+pub(crate) const NOT_VALIDATED: u32 = 0x1_0000;
 
 /// Copies from guest memory.
 ///
@@ -70,7 +75,8 @@ pub fn pvalidate(page: Page, validate: bool) -> Result<Validation, RmpFault> {
 /// RMPADJUST of a page of the guest's.
 ///
 /// # Errors
-/// The instruction's; `Input` for a page outside the guest window.
+/// The instruction's; `NotValidated` also where the record says otherwise, since guest and host may
+/// have exchanged the page without the SVSM; `Input` for a page outside the guest window.
 pub fn rmpadjust(
     page: Page,
     vmpl: u8,
@@ -78,8 +84,13 @@ pub fn rmpadjust(
     vmsa: bool,
 ) -> Result<(), RmpFault> {
     let address = mapped_address(page)?;
-    // SAFETY: mapped in the guest window.
-    unsafe { instruction::rmpadjust(address, page.size(), vmpl, permissions, vmsa) }
+    let attributes = instruction::rmpadjust_attributes(vmpl, permissions, vmsa);
+    // SAFETY: mapped in the guest window, where a fault ends the routine; the instruction changes
+    // the page's RMP entry alone.
+    match unsafe { guest_rmpadjust(address, instruction::size_operand(page.size()), attributes) } {
+        NOT_VALIDATED => Err(RmpFault::NotValidated),
+        code => RmpFault::from_code(code).map_or(Ok(()), Err),
+    }
 }
 
 /// Where a page appears in the guest window. Were it not mapped, the instructions above would be

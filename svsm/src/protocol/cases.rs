@@ -112,6 +112,7 @@ const INVALID_PARAMETER: u64 = 0x8000_0005;
 const INVALID_REQUEST: u64 = 0x8000_0006;
 const NO_CHANGE: u64 = 0x8000_1010;
 const SIZE_MISMATCH: u64 = 0x8000_1006;
+const FAIL_INPUT: u64 = 0x8000_1001;
 
 const CORE: u32 = 0;
 const ATTESTATION: u32 = 1;
@@ -376,6 +377,20 @@ pub const CASES: &[Case] = &[
         SIZE_MISMATCH,
         2,
     ),
+    pvalidate(
+        "taking 2M without a 4K page that was taken",
+        &[
+            Store::ClearPage(LIST),
+            Store::Half(LIST, 2),
+            Store::Word(LIST + 8, Value::Entry(LARGE, 0)),
+            Store::Word(LIST + 16, Value::Entry(LARGE, SIZE_2M)),
+        ],
+        SIZE_MISMATCH,
+        1,
+    ),
+    pvalidate("that page again", one_entry!(1, 0, Value::Entry(LARGE, 0)), NO_CHANGE, 0),
+    list("as a deposit", 4, one_entry!(1, 0, Value::Entry(LARGE, 0)), FAIL_INPUT, 0),
+    pvalidate("back it comes", one_entry!(1, 0, Value::Entry(LARGE, VALIDATE)), SUCCESS, 1),
     // CREATE_VCPU
     create(
         "VMSA at 16",

@@ -29,7 +29,7 @@ pub unsafe fn pvalidate(
             "clac",
             out(reg_byte) unchanged,
             inout("rax") address => result,
-            in("rcx") u64::from(size == PageSize::Large),
+            in("rcx") size_operand(size),
             in("rdx") u64::from(validate),
             options(nostack),
         );
@@ -41,7 +41,8 @@ pub unsafe fn pvalidate(
     }
 }
 
-/// Sets what a less privileged VMPL may do with the page mapped at `address`.
+/// Sets what a less privileged VMPL may do with the page mapped at `address`, which is ours: on a
+/// page that isn't validated this is a fatal #VC. For the guest's there is `memory::guest`.
 ///
 /// # Errors
 /// The instruction's result in EAX.
@@ -55,7 +56,7 @@ pub unsafe fn rmpadjust(
     permissions: Permissions,
     vmsa: bool,
 ) -> Result<(), RmpFault> {
-    let attributes = u64::from(vmpl) | u64::from(permissions.bits()) << 8 | u64::from(vmsa) << 16;
+    let attributes = rmpadjust_attributes(vmpl, permissions, vmsa);
     let result: u64;
     // SAFETY: the caller's promise; the instruction changes RAX, flags and the page's RMP entry.
     unsafe {
@@ -64,12 +65,22 @@ pub unsafe fn rmpadjust(
             ".byte 0xf3, 0x0f, 0x01, 0xfe",
             "clac",
             inout("rax") address => result,
-            in("rcx") u64::from(size == PageSize::Large),
+            in("rcx") size_operand(size),
             in("rdx") attributes,
             options(nostack),
         );
     }
     RmpFault::from_code(low_half(result)).map_or(Ok(()), Err)
+}
+
+/// RMPADJUST's operand in RDX.
+pub(crate) fn rmpadjust_attributes(vmpl: u8, permissions: Permissions, vmsa: bool) -> u64 {
+    u64::from(vmpl) | u64::from(permissions.bits()) << 8 | u64::from(vmsa) << 16
+}
+
+/// The operand in RCX of both.
+pub(crate) fn size_operand(size: PageSize) -> u64 {
+    u64::from(size == PageSize::Large)
 }
 
 /// Leaves to the hypervisor with what the GHCB MSR names.

@@ -272,7 +272,8 @@ fn pages(start: u64, end: u64) -> impl Iterator<Item = Page> {
 }
 
 /// Drops what TLBs hold of the guest, on all CPUs, where the processor lets a guest do so
-/// (INVLPGB). Where it does not, the hypervisor has to: it sees every page state change.
+/// (INVLPGB). Where it does not, the hypervisor has to, and does when it changes a page's state;
+/// of permissions that were taken away it isn't told (docs/threat-model.md).
 pub fn flush_guest_translations() {
     let offered = launch::cpuid_table().is_some_and(CpuidTable::has_broadcast_flush);
     if offered {

@@ -12,6 +12,8 @@ const SEV_STATUS: u32 = 0xc001_0131;
 /// Requests of the MSR protocol in bits 11:0.
 const CPUID_REQUEST: u64 = 0x004;
 const CPUID_RESPONSE: u64 = 0x005;
+const PAGE_STATE_REQUEST: u64 = 0x014;
+const PAGE_STATE_RESPONSE: u64 = 0x015;
 const RUN_VMPL_REQUEST: u64 = 0x016;
 const RUN_VMPL_RESPONSE: u64 = 0x017;
 const TERMINATE_REQUEST: u64 = 0x100;
@@ -87,6 +89,15 @@ pub fn exchange(request: u64) -> u64 {
     // SAFETY: as in `call`; neither kind of request made here changes a register.
     unsafe { core::arch::asm!("rep vmmcall") }
     read_msr(GHCB)
+}
+
+/// Has the hypervisor make the page at `address` shared and private again, which takes its
+/// validation away without the SVSM; whether it did.
+pub fn exchange_page(address: u64) -> bool {
+    const PRIVATE: u64 = 1 << 52;
+    const SHARED: u64 = 2 << 52;
+    [SHARED, PRIVATE].map(|state| exchange(state | address | PAGE_STATE_REQUEST))
+        == [PAGE_STATE_RESPONSE; 2]
 }
 
 /// Maps the 2 MiB around `address` without the C-bit.

@@ -56,7 +56,39 @@ fn run_table(layout: &Layout, area: u64) -> u64 {
             None => return verdict::NOT_SERVED,
         }
     }
-    verdict::PASSED
+    match use_exchanged_page(layout, area) {
+        Some(true) => verdict::PASSED,
+        Some(false) => verdict::EXCHANGED,
+        None => verdict::NOT_SERVED,
+    }
+}
+
+/// Names a page of which the SVSM thinks that it is validated, and it isn't: in an entry of
+/// PVALIDATE, as a VMSA, as a TPM's buffer, as a deposit. Each is refused, and the SVSM lives on.
+fn use_exchanged_page(layout: &Layout, area: u64) -> Option<bool> {
+    const INVALID_ADDRESS: u64 = 0x8000_0003;
+    const FAIL_INPUT: u64 = 0x8000_1001;
+    const NO_CHANGE: u64 = 0x8000_1010;
+    let (list, page, other) = (layout.arena, layout.arena + 0x2000, layout.arena + 0x3000);
+    if !guest::exchange_page(page) {
+        return Some(false);
+    }
+    let calls = [
+        (1, list, page, NO_CHANGE),
+        (1, list, page | 4, NO_CHANGE),
+        (2, page, 0, INVALID_ADDRESS),
+        (2 << 32 | 1, page, 0, INVALID_ADDRESS),
+        (4, list, page, FAIL_INPUT),
+    ];
+    for (rax, rcx, entry, expected) in calls {
+        guest::write(list, 1_u64.to_le_bytes());
+        guest::write(list + 8, entry.to_le_bytes());
+        let call = Call { rax, rcx, rdx: other, r8: layout.apic_id.into() };
+        if guest::call(area, &call)?.rax != expected {
+            return Some(false);
+        }
+    }
+    Some(true)
 }
 
 /// Messages to the firmware under a VMPCK below the guest's VMPL would be the SVSM's: those keys

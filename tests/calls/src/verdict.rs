@@ -7,6 +7,8 @@ pub const REASON_SET: u64 = 6;
 pub const PASSED: u64 = 0;
 /// The guest wasn't started as it expects.
 pub const NO_START: u64 = 0xff;
+/// A page that was exchanged without the SVSM gave another result than it must.
+pub const EXCHANGED: u64 = 0xfc;
 /// The secrets page holds a key that isn't the guest's, or not the guest's own.
 pub const WRONG_KEYS: u64 = 0xfd;
 /// The hypervisor or the SVSM didn't serve a call at all.

@@ -20,6 +20,7 @@ fn run(cpus: u8) {
     let code = field(&report, "code=");
     assert_eq!(field(&report, "set="), verdict::REASON_SET, "{report}");
     assert_ne!(code, verdict::WRONG_KEYS, "the guest's secrets page");
+    assert_ne!(code, verdict::EXCHANGED, "a page exchanged without the SVSM");
     if code != verdict::PASSED {
         let case = usize::try_from(code).ok().and_then(|number| CASES.get(number.wrapping_sub(1)));
         panic!("case {:?} of {}: {report}", case.map(|case| case.name), CASES.len());

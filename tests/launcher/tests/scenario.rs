@@ -32,14 +32,17 @@ fn violation_of(feature: &str) -> String {
 /// The emulator raises #VC 0x404, as a processor does. The SVSM names the place and gives up.
 #[test]
 fn a_page_that_was_not_validated_is_caught() {
-    let (ending, reports) = end_with(
-        "fault-skip-pvalidate",
-        "svsm: fatal: access to a page that is not validated (#VC 0x404)",
-    );
+    let (ending, lines) = end_with("fault-skip-pvalidate", "svsm: ");
+    let what = "fatal: access to a page that is not validated (#VC 0x404)";
+    let reports: Vec<_> = lines.iter().filter(|line| line.contains(what)).collect();
     assert_eq!(ending, Ending::Stopped(GUEST_TERMINATED), "{reports:?}");
-    assert_eq!(reports.len(), 1, "one report: {reports:?}");
-    let report = reports.concat();
+    let [report] = reports[..] else { panic!("one report: {reports:?}") };
     assert!(report.contains("rip 0x") && report.contains("address 0x"), "{report}");
+    // The host may cause this at any instruction, and reads it: registers may hold parts of keys.
+    for register in ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r12"] {
+        let told = lines.iter().find(|line| line.contains(&format!(" {register} 0x")));
+        assert_eq!(told, None);
+    }
 }
 
 #[test]
