@@ -17,6 +17,8 @@ pub mod heap;
 #[cfg(feature = "bare-metal")]
 pub mod kernel_space;
 pub mod page_table;
+#[cfg(test)]
+pub(crate) mod scarce;
 #[cfg(feature = "bare-metal")]
 pub mod shared;
 pub mod validated;

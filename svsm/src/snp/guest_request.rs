@@ -5,7 +5,7 @@
 //! A sequence number makes the nonce, so one number never encrypts two messages. A request that the
 //! host has not let through stays pending, and is sent again byte for byte before any other; when
 //! an answer is wrong, or the firmware refuses, nobody knows which number it expects, and the
-//! channel is closed for good.
+//! channel is closed for good. All memory for an answer is there before the request goes.
 
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use alloc::boxed::Box;
@@ -139,7 +139,7 @@ impl<M: Mailbox> FirmwareChannel<M> {
             ReportResponse::ref_from_prefix(payload.as_slice()).map_err(|_| self.close())?;
         match response.status {
             status::SUCCESS if response.report_size as usize == REPORT_SIZE => {
-                Ok(Box::new(response.report))
+                copied(&response.report)?.try_into().map_err(|_| ChannelError::OutOfMemory)
             }
             status::SUCCESS => Err(self.close()),
             refused => Err(ChannelError::Refused(refused)),
@@ -201,7 +201,11 @@ impl<M: Mailbox> FirmwareChannel<M> {
         mut certificates: Option<&mut [u8; CERTIFICATES_MAX]>,
         left: &mut u32,
     ) -> Result<Payload, ChannelError> {
-        let mut response = zeroed_page()?;
+        let (Ok(mut response), Ok(payload)) = (zeroed_page(), payload_room()) else {
+            // It may have been sent before: its number is used.
+            self.pending = Some(request);
+            return Err(ChannelError::OutOfMemory);
+        };
         while let Some(fewer) = left.checked_sub(1) {
             *left = fewer;
             let outcome = match certificates.as_deref_mut() {
@@ -209,7 +213,7 @@ impl<M: Mailbox> FirmwareChannel<M> {
                 None => self.mailbox.exchange(&request.page, &mut response),
             };
             match outcome.map(|status| (status.hypervisor, status.firmware)) {
-                Ok((0, 0)) => return self.open(&response, answer),
+                Ok((0, 0)) => return self.open(&response, answer, payload),
                 Ok((GuestRequestStatus::BUSY, _)) => self.mailbox.pause(),
                 // The firmware has not seen the message: it goes again, without the certificates.
                 Ok((GuestRequestStatus::INVALID_LENGTH, _)) if certificates.is_some() => {
@@ -251,8 +255,14 @@ impl<M: Mailbox> FirmwareChannel<M> {
         Ok(page)
     }
 
-    /// Checks an answer: it is the firmware's, to this request, and new.
-    fn open(&mut self, page: &MessagePage, kind: MessageType) -> Result<Payload, ChannelError> {
+    /// Checks an answer: it is the firmware's, to this request, and new. `payload` is empty, with
+    /// room for any.
+    fn open(
+        &mut self,
+        page: &MessagePage,
+        kind: MessageType,
+        mut payload: Payload,
+    ) -> Result<Payload, ChannelError> {
         let Ok((header, body)) = MessageHeader::read_from_prefix(page) else {
             return Err(self.close());
         };
@@ -269,8 +279,6 @@ impl<M: Mailbox> FirmwareChannel<M> {
         else {
             return Err(self.close());
         };
-        let mut payload = Zeroizing::new(Vec::new());
-        payload.try_reserve_exact(size).map_err(|_| ChannelError::OutOfMemory)?;
         payload.extend_from_slice(sealed);
         let opened = self.cipher().decrypt_inout_detached(
             &header.iv().into(),
@@ -308,6 +316,12 @@ fn copied(bytes: &[u8]) -> Result<Box<[u8]>, ChannelError> {
     copy.try_reserve_exact(bytes.len()).map_err(|_| ChannelError::OutOfMemory)?;
     copy.extend_from_slice(bytes);
     Ok(copy.into_boxed_slice())
+}
+
+fn payload_room() -> Result<Payload, ChannelError> {
+    let mut payload = Zeroizing::new(Vec::new());
+    payload.try_reserve_exact(PAGE_SIZE).map_err(|_| ChannelError::OutOfMemory)?;
+    Ok(payload)
 }
 
 fn zeroed_page() -> Result<Box<MessagePage>, ChannelError> {

@@ -2,6 +2,7 @@
 //! The channel against a firmware and a host that behave as each test wants.
 
 use super::*;
+use crate::memory::scarce::{with_plenty, without_one_allocation};
 
 const KEY: [u8; 32] = [0x42; 32];
 const PATIENCE: u32 = 3;
@@ -93,10 +94,8 @@ impl FakeHost {
         self.answers.push(page.to_vec());
         page
     }
-}
 
-impl Mailbox for FakeHost {
-    fn exchange(
+    fn pass(
         &mut self,
         request: &MessagePage,
         response: &mut MessagePage,
@@ -124,6 +123,16 @@ impl Mailbox for FakeHost {
                 status(0, 0)
             }
         }
+    }
+}
+
+impl Mailbox for FakeHost {
+    fn exchange(
+        &mut self,
+        request: &MessagePage,
+        response: &mut MessagePage,
+    ) -> Result<GuestRequestStatus, MailboxFault> {
+        with_plenty(|| self.pass(request, response))
     }
 
     fn exchange_extended(
@@ -249,4 +258,25 @@ fn what_the_firmware_says_in_its_answer_leaves_the_channel_open() {
     let request = KeyRequest { guest_field_select: 0x2b, ..KeyRequest::new_zeroed() };
     let key = channel.derived_key(&request, PATIENCE).unwrap();
     assert_eq!(key[0], 0x2b);
+}
+
+/// Whichever allocation fails: what the host has seen under a number is all it ever sees under it.
+#[test]
+fn without_memory_no_number_is_used_twice() {
+    let mut failures = 0;
+    for before in 0..40 {
+        let mut channel = channel(&[Deed::Busy; 4]);
+        assert_eq!(report(&mut channel, 1), Err(ChannelError::Busy));
+        let (outcome, has_failed) = without_one_allocation(before, || report(&mut channel, 2));
+        let expected = if has_failed { Err(ChannelError::OutOfMemory) } else { Ok(2) };
+        assert_eq!(outcome, expected, "allocation {before}");
+        assert_eq!(report(&mut channel, 3), Ok(3), "allocation {before}");
+        let seen = &channel.mailbox.seen;
+        let number = |page: &[u8]| page[0x20..0x28].to_vec();
+        for (one, other) in seen.iter().flat_map(|one| seen.iter().map(move |other| (one, other))) {
+            assert!(one == other || number(one) != number(other), "allocation {before}");
+        }
+        failures += usize::from(has_failed);
+    }
+    assert!((6..40).contains(&failures), "{failures}");
 }
