@@ -16,7 +16,7 @@ use zerocopy::FromBytes;
 /// How often a throttled message is sent while nobody waits for the guest yet.
 pub(super) const PATIENCE_AT_BOOT: u32 = 40;
 
-/// The same while a vCPU waits in a call, which it then makes again: one pause at most.
+/// The same while a vCPU waits in a call, which it then makes again: two pauses at most.
 const PATIENCE_IN_CALL: u32 = 2;
 
 /// The channel; `None` before the guest's launch.

@@ -66,8 +66,8 @@ pub trait Firmware {
 pub struct Port {
     firmware: Box<dyn Firmware + Send>,
     manifest: Box<[u8; MANIFEST_MAX]>,
-    /// Of the table of certificates that came last.
-    certificates_length: usize,
+    /// Of the table of certificates that came last; `None` before the first.
+    certificates_length: Option<usize>,
     /// Answers with BUSY in a row.
     busy: u32,
 }
@@ -99,7 +99,7 @@ impl Port {
     /// A port in front of `firmware`.
     pub fn new(firmware: Box<dyn Firmware + Send>) -> Self {
         let manifest = Box::new([0; MANIFEST_MAX]);
-        Self { firmware, manifest, certificates_length: 0, busy: 0 }
+        Self { firmware, manifest, certificates_length: None, busy: 0 }
     }
 
     fn evidence(
@@ -115,7 +115,7 @@ impl Port {
         match evidence {
             Ok(evidence) => {
                 if with_certificates {
-                    self.certificates_length = evidence.certificates.len();
+                    self.certificates_length = Some(evidence.certificates.len());
                 }
                 Ok(evidence)
             }
@@ -142,16 +142,18 @@ pub(super) fn call(
     let with_certificates = buffers.certificates.size != 0;
     check_places(services, machine, buffers)?;
     let length = manifest::write(services, operation.subject, &mut port.manifest)?;
-    // What the host's table took last: an answer without asking the firmware if it is known to be
-    // too long.
-    let expected = if with_certificates { port.certificates_length } else { 0 };
-    let expected = Lengths { manifest: length, certificates: expected };
-    if !expected.fit(buffers) {
-        expected.answer(registers);
-        return Err(Refusal::InvalidParameter);
+    // Where all lengths are known, and one is too long, the firmware isn't asked. The host's table
+    // is taken to be as long as last time.
+    let known = if with_certificates { port.certificates_length } else { Some(0) };
+    if let Some(certificates) = known {
+        let expected = Lengths { manifest: length, certificates };
+        if !expected.fit(buffers) {
+            expected.answer(registers);
+            return Err(Refusal::InvalidParameter);
+        }
     }
     let evidence = port.evidence(&operation.nonce, length, with_certificates)?;
-    let lengths = Lengths { certificates: evidence.certificates.len(), ..expected };
+    let lengths = Lengths { manifest: length, certificates: evidence.certificates.len() };
     if lengths.fit(buffers) {
         let manifest = port.manifest.get(..length).unwrap_or_default();
         deliver(services, machine, buffers, manifest, &evidence)?;

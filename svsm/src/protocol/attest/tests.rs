@@ -242,18 +242,36 @@ fn a_vmsa_of_the_guests_is_not_written_to() {
 #[test]
 fn short_buffers_get_the_needed_lengths() {
     let mut scene = Scene::new();
-    let report = changed(|operation| operation.report_size = 0x49f);
-    let after = scene.call(SERVICES, &report);
-    assert_eq!((after.rax, after.rcx, after.rdx, after.r8), (INVALID_PARAMETER, 348, 0, 0x4a0));
-    let manifest = changed(|operation| operation.manifest_size = 347);
-    let after = scene.call(SERVICES, &manifest);
-    assert_eq!((after.rax, after.rcx, after.rdx, after.r8), (INVALID_PARAMETER, 348, 0, 0x4a0));
+    let shorten: [fn(&mut AttestationOperation); 2] =
+        [|operation| operation.report_size = 0x49f, |operation| operation.manifest_size = 347];
+    for shorten in shorten {
+        let without = changed(|operation| {
+            shorten(operation);
+            operation.certificates_size = 0;
+        });
+        let after = scene.call(SERVICES, &without);
+        assert_eq!((after.rax, after.rcx, after.rdx, after.r8), (INVALID_PARAMETER, 348, 0, 0x4a0));
+    }
     assert!(scene.asked() == 0 && is_untouched(&mut scene));
     let exact = changed(|operation| {
         operation.manifest_size = 348;
         operation.report_size = 0x4a0;
     });
     assert_eq!(scene.call(SERVICES, &exact).rax, 0);
+}
+
+/// A length of 0 would say that the host has none.
+#[test]
+fn certificates_of_unknown_length_are_asked_for_before_a_length_is_told() {
+    let mut scene = Scene::new();
+    scene.script.lock().unwrap().certificates = vec![0xce; 100];
+    let short = changed(|operation| operation.report_size = 0x49f);
+    for asked in [1, 1] {
+        let after = scene.call(SERVICES, &short);
+        assert_eq!((after.rax, after.rcx, after.rdx), (INVALID_PARAMETER, 348, 100));
+        assert_eq!(scene.asked(), asked, "the first time only");
+        assert!(is_untouched(&mut scene));
+    }
 }
 
 #[test]
