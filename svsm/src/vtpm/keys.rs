@@ -14,7 +14,7 @@ use super::primes;
 use crate::platform::entropy::{Entropy, EntropyFault};
 use alloc::boxed::Box;
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crypto_pool::pool::Pool;
 use crypto_pool::search::{KeyKind, RsaPrimes};
 use crypto_pool::shelf::{Counters, Marks};
@@ -87,6 +87,8 @@ pub struct KeyStock {
     workshop: Mutex<KeyWorkshop>,
     /// Commands that want the workshop: background work lets them in first.
     waiting: AtomicU32,
+    /// Whoever enters the workshop next wipes what was derived.
+    must_forget: AtomicBool,
 }
 
 impl KeyStock {
@@ -100,6 +102,7 @@ impl KeyStock {
             pool: Pool::new(MARKS),
             workshop: Mutex::new(Workshop::new(backend(), fresh, witnesses)),
             waiting: AtomicU32::new(0),
+            must_forget: AtomicBool::new(false),
         }))
     }
 
@@ -109,7 +112,7 @@ impl KeyStock {
         if self.waiting.load(Ordering::Acquire) != 0 {
             return false;
         }
-        let Some(mut workshop) = self.workshop.try_lock() else { return false };
+        let Some(mut workshop) = self.try_enter() else { return false };
         // A fault closes the pool; the self-test and the next command that wants a key tell it.
         workshop.work(&self.pool, budget).unwrap_or(false)
     }
@@ -117,7 +120,7 @@ impl KeyStock {
     /// Whether there is anything to do, as far as that can be seen while another CPU works.
     pub fn has_work(&self) -> bool {
         self.pool.wanted().is_some()
-            || self.workshop.try_lock().is_some_and(|workshop| workshop.is_urgent())
+            || self.try_enter().is_some_and(|workshop| workshop.is_urgent())
     }
 
     /// What happened at each shelf.
@@ -127,14 +130,23 @@ impl KeyStock {
 
     /// What all searches took; `None` while another CPU works.
     pub fn work_done(&self) -> Option<Tally> {
-        Some(self.workshop.try_lock()?.tally())
+        Some(self.try_enter()?.tally())
+    }
+
+    /// The workshop, if nobody is in it.
+    fn try_enter(&self) -> Option<MutexGuard<'_, KeyWorkshop>> {
+        let mut workshop = self.workshop.try_lock()?;
+        if self.must_forget.swap(false, Ordering::AcqRel) {
+            workshop.forget_derived();
+        }
+        Some(workshop)
     }
 
     /// The workshop, for a command; `None` when somebody stays in it too long.
     fn enter(&self) -> Option<MutexGuard<'_, KeyWorkshop>> {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let entered = (0..ENTRY_TRIES).find_map(|_| {
-            let entered = self.workshop.try_lock();
+            let entered = self.try_enter();
             if entered.is_none() {
                 spin_loop();
             }
@@ -194,12 +206,13 @@ impl ReadyKeys {
         self.stock
     }
 
-    /// Wipes what was derived: a seed changed. Waits for a background slice of another CPU.
+    /// Wipes what was derived: a seed changed. While another CPU works that is left to whoever
+    /// comes next, and every call has background work done at its end; until then nobody finds any
+    /// of it, since the name of a derivation depends on the seed.
     pub(super) fn forget_derived(&self) {
         if let Some(stock) = self.stock {
-            stock.waiting.fetch_add(1, Ordering::AcqRel);
-            stock.workshop.lock().forget_derived();
-            stock.waiting.fetch_sub(1, Ordering::AcqRel);
+            stock.must_forget.store(true, Ordering::Release);
+            drop(stock.try_enter());
         }
     }
 
@@ -322,6 +335,21 @@ mod tests {
         let fresh = PrimeSource::Fresh(&mut CtrDrbg::from_seed(&[2; 48]));
         assert!(ask(&mut keys, 2048, fresh).is_ok());
         assert_eq!(ready(), 0);
+    }
+
+    #[test]
+    fn what_is_to_be_forgotten_does_not_wait_for_the_workshop() {
+        let stock = stock();
+        let mut keys = ReadyKeys::new(Some(stock));
+        let derived = |keys: &mut ReadyKeys| (0..8).any(|_| derive(keys, 7).is_ok());
+        assert!(derived(&mut keys) && derive(&mut keys, 7).is_ok());
+        let occupied = stock.workshop.lock();
+        keys.forget_derived();
+        drop(occupied);
+        assert!(stock.work_done().is_some(), "anybody comes by");
+        assert!(!stock.must_forget.load(Ordering::Acquire));
+        assert_eq!(derive(&mut keys, 7), Err(KeyFault::NotReady));
+        assert!(derived(&mut keys) && derive(&mut keys, 7).is_ok(), "only once");
     }
 
     /// Neither background work nor a command waits for who stays in the workshop.
