@@ -198,6 +198,7 @@ impl<T: Transport, M: DeviceMemory> BlockDevice for VirtioBlock<T, M> {
         let mut block = first_block;
         for part in into.chunks_mut(self.step().max(BLOCK_BYTES)) {
             let bytes = u32::try_from(part.len()).map_err(|_| DeviceError::OutOfRange)?;
+            self.queue.renew_patience();
             self.request(request::READ, block, Transfer::In(bytes))?;
             self.queue.memory().read(DATA, part).map_err(|_| DeviceError::OutOfRange)?;
             block += (part.len() / BLOCK_BYTES) as u64;
@@ -218,7 +219,9 @@ impl<T: Transport, M: DeviceMemory> BlockDevice for VirtioBlock<T, M> {
     }
 
     fn flush(&mut self) -> Result<(), DeviceError> {
-        self.request(request::FLUSH, 0, Transfer::None)
+        self.request(request::FLUSH, 0, Transfer::None)?;
+        self.queue.renew_patience();
+        Ok(())
     }
 }
 
@@ -308,6 +311,27 @@ mod tests {
         assert_eq!(disk.flush(), Err(DeviceError::TimedOut));
         assert_eq!(disk.flush(), Err(DeviceError::TimedOut));
         assert!(NOW.load(Ordering::Relaxed) < 100_000);
+    }
+
+    /// A call has a few writes and a flush: the limit is for all of them.
+    #[test]
+    fn a_device_that_is_slow_each_time_is_slow_altogether() {
+        use core::sync::atomic::{AtomicU64, Ordering};
+        static NOW: AtomicU64 = AtomicU64::new(0);
+        let (memory, transport) = memory(Device::honest(64));
+        // Each request looks at the clock twice or three times.
+        let clock = || NOW.fetch_add(1_200, Ordering::Relaxed);
+        let mut disk = VirtioBlock::start(transport, memory, clock).unwrap();
+        let mut block = [0; BLOCK_BYTES];
+        for _ in 0..20 {
+            disk.write(0, &block).unwrap();
+            disk.write(1, &block).unwrap();
+            disk.flush().unwrap();
+            disk.read(0, &mut block).unwrap();
+        }
+        let written = (0..20).take_while(|_| disk.write(0, &block).is_ok()).count();
+        assert!((2..10).contains(&written), "{written}");
+        assert_eq!(disk.flush(), Err(DeviceError::TimedOut));
     }
 
     #[test]

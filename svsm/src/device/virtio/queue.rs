@@ -39,8 +39,9 @@ const STATUS_UNSET: u8 = 0xff;
 const POLLS_PER_CLOCK: u32 = 256;
 /// Looks at the clock, which is the host's, before the device counts as dead in any case.
 const CLOCK_LOOKS_MAX: u32 = 1 << 24;
-/// How long a request may take: a busy host's disk with a flush behind it.
-const PATIENCE_MS: u64 = 30_000;
+/// How long the device may take for all writes up to a flush and for the flush, or for one read: a
+/// vCPU waits in a call meanwhile, and must not do so for ten seconds.
+const PATIENCE_MS: u64 = 8_000;
 
 /// What a request moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub(super) struct Queue<M> {
     count: u16,
     /// Milliseconds, for patience.
     clock_ms: fn() -> u64,
+    /// Milliseconds of patience that are used up.
+    waited_ms: u64,
 }
 
 impl<M: DeviceMemory> Queue<M> {
@@ -70,12 +73,17 @@ impl<M: DeviceMemory> Queue<M> {
         }
         memory.write(0, &[0; STATUS + 1])?;
         memory.write_half(AVAILABLE, NO_INTERRUPT)?;
-        Ok(Self { memory, count: 0, clock_ms })
+        Ok(Self { memory, count: 0, clock_ms, waited_ms: 0 })
     }
 
     pub(super) fn addresses(&self) -> QueueAddresses {
         let at = |offset: usize| self.memory.address() + offset as u64;
         QueueAddresses { descriptors: at(DESCRIPTORS), available: at(AVAILABLE), used: at(USED) }
+    }
+
+    /// Grants the device its full time again.
+    pub(super) fn renew_patience(&mut self) {
+        self.waited_ms = 0;
     }
 
     /// Room for data.
@@ -103,8 +111,15 @@ impl<M: DeviceMemory> Queue<M> {
         self.count = self.count.wrapping_add(1);
         self.memory.write_half(AVAILABLE + 2, self.count)?;
         fence(Ordering::SeqCst);
+        let left_ms = PATIENCE_MS.saturating_sub(self.waited_ms);
+        if left_ms == 0 {
+            return Err(VirtioError::TimedOut);
+        }
+        let start = (self.clock_ms)();
         transport.notify()?;
-        self.wait()?;
+        self.wait(start, left_ms)?;
+        let waited = (self.clock_ms)().saturating_sub(start);
+        self.waited_ms = self.waited_ms.saturating_add(waited);
         fence(Ordering::SeqCst);
         self.check_used()?;
         let mut status = [STATUS_UNSET];
@@ -145,9 +160,8 @@ impl<M: DeviceMemory> Queue<M> {
     }
 
     /// Waits until the device has used what was offered, and nothing else.
-    fn wait(&self) -> Result<(), VirtioError> {
+    fn wait(&self, start: u64, left_ms: u64) -> Result<(), VirtioError> {
         let before = self.count.wrapping_sub(1);
-        let start = (self.clock_ms)();
         for _ in 0..CLOCK_LOOKS_MAX {
             for _ in 0..POLLS_PER_CLOCK {
                 let used = self.memory.read_half(USED + 2)?;
@@ -159,7 +173,7 @@ impl<M: DeviceMemory> Queue<M> {
                 }
                 core::hint::spin_loop();
             }
-            if (self.clock_ms)().saturating_sub(start) > PATIENCE_MS {
+            if (self.clock_ms)().saturating_sub(start) > left_ms {
                 break;
             }
         }
