@@ -162,7 +162,8 @@ impl Traits {
     pub const IN_FAILURE_MODE: Self = Self(512);
     /// It is accepted before TPM2_Startup (and TPM2_Startup is only accepted then).
     pub const BEFORE_STARTUP: Self = Self(1024);
-    /// It is denied in read-only mode (TPM2_ReadOnlyControl) since it changes what persists.
+    /// It is denied in read-only mode (TPM2_ReadOnlyControl). What only writes to an NV index is
+    /// not: that depends on the index.
     pub const DENIED_READ_ONLY: Self = Self(2048);
 
     /// These and those of `other`.

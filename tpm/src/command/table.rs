@@ -28,7 +28,7 @@ const PRESENCE: Traits = Traits::PRESENCE_SETTABLE;
 const PRESENCE_REQUIRED: Traits = Traits::PRESENCE_REQUIRED;
 const IN_FAILURE: Traits = Traits::IN_FAILURE_MODE;
 const BEFORE_STARTUP: Traits = Traits::BEFORE_STARTUP;
-const PERSISTENT: Traits = Traits::DENIED_READ_ONLY;
+const DENIED: Traits = Traits::DENIED_READ_ONLY;
 
 const fn none(kind: HandleType) -> HandleSlot {
     HandleSlot { kind, role: Role::None }
@@ -62,59 +62,60 @@ macro_rules! commands {
 
 commands! {
     NV_UNDEFINE_SPACE_SPECIAL: [admin(NvIndex), user(Platform)],
-        [PRESENCE, NV, PERSISTENT], Some(nv::undefine_space_special::execute);
+        [PRESENCE, NV, DENIED], Some(nv::undefine_space_special::execute);
     EVICT_CONTROL: [user(Provision), none(Object)],
-        [PRESENCE, NV, PERSISTENT], Some(management::evict_control::execute);
+        [PRESENCE, NV, DENIED], Some(management::evict_control::execute);
     HIERARCHY_CONTROL: [user(BaseHierarchy)],
-        [PRESENCE, NV, EXTENSIVE], Some(hierarchy::control::execute);
+        [PRESENCE, NV, EXTENSIVE, DENIED], Some(hierarchy::control::execute);
     NV_UNDEFINE_SPACE: [user(Provision), none(NvIndex)],
-        [PRESENCE, NV, PERSISTENT], Some(nv::undefine_space::execute);
+        [PRESENCE, NV, DENIED], Some(nv::undefine_space::execute);
     CHANGE_EPS: [user(Platform)],
-        [PRESENCE, NV, EXTENSIVE, PERSISTENT], Some(hierarchy::change_eps::execute);
+        [PRESENCE, NV, EXTENSIVE, DENIED], Some(hierarchy::change_eps::execute);
     CHANGE_PPS: [user(Platform)],
-        [PRESENCE, NV, EXTENSIVE, PERSISTENT], Some(hierarchy::change_pps::execute);
-    CLEAR: [user(Clear)], [PRESENCE, NV, EXTENSIVE, PERSISTENT], Some(hierarchy::clear::execute);
+        [PRESENCE, NV, EXTENSIVE, DENIED], Some(hierarchy::change_pps::execute);
+    CLEAR: [user(Clear)], [PRESENCE, NV, EXTENSIVE, DENIED], Some(hierarchy::clear::execute);
     CLEAR_CONTROL: [user(Clear)],
-        [PRESENCE, NV, PERSISTENT], Some(hierarchy::clear_control::execute);
-    CLOCK_SET: [user(Provision)], [PRESENCE, NV], Some(clock::clock_set::execute);
+        [PRESENCE, NV, DENIED], Some(hierarchy::clear_control::execute);
+    CLOCK_SET: [user(Provision)], [PRESENCE, NV, DENIED], Some(clock::clock_set::execute);
     HIERARCHY_CHANGE_AUTH: [user(HierarchyAuth)],
-        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(hierarchy::change_auth::execute);
+        [PRESENCE, NV, DECRYPT, DENIED], Some(hierarchy::change_auth::execute);
     NV_DEFINE_SPACE: [user(Provision)],
-        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(nv::define_space::execute);
-    PCR_ALLOCATE: [user(Platform)], [PRESENCE, NV, PERSISTENT], Some(pcr::allocate::execute);
+        [PRESENCE, NV, DECRYPT, DENIED], Some(nv::define_space::execute);
+    PCR_ALLOCATE: [user(Platform)], [PRESENCE, NV, DENIED], Some(pcr::allocate::execute);
     PCR_SET_AUTH_POLICY: [user(Platform)],
-        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(pcr::set_auth_policy::execute);
+        [PRESENCE, NV, DECRYPT, DENIED], Some(pcr::set_auth_policy::execute);
     PP_COMMANDS: [user(Platform)],
-        [NV, PRESENCE_REQUIRED, PERSISTENT], Some(miscellaneous::pp_commands::execute);
+        [NV, PRESENCE_REQUIRED, DENIED], Some(miscellaneous::pp_commands::execute);
     SET_PRIMARY_POLICY: [user(HierarchyPolicy)],
-        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(hierarchy::set_primary_policy::execute);
+        [PRESENCE, NV, DECRYPT, DENIED], Some(hierarchy::set_primary_policy::execute);
     // Not implemented: no field upgrade: the image is measured and replaced as a whole.
     FIELD_UPGRADE_START: [admin(Platform), none(Object)], [PRESENCE, DECRYPT], None;
-    CLOCK_RATE_ADJUST: [user(Provision)], [PRESENCE], Some(clock::clock_rate_adjust::execute);
+    CLOCK_RATE_ADJUST: [user(Provision)],
+        [PRESENCE, DENIED], Some(clock::clock_rate_adjust::execute);
     CREATE_PRIMARY: [user(HierarchyOrNull)],
-        [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_primary::execute);
+        [PRESENCE, RESPONSE, DECRYPT, ENCRYPT, DENIED], Some(object::create_primary::execute);
     NV_GLOBAL_WRITE_LOCK: [user(Provision)],
-        [PRESENCE, NV, PERSISTENT], Some(nv::global_write_lock::execute);
+        [PRESENCE, NV, DENIED], Some(nv::global_write_lock::execute);
     GET_COMMAND_AUDIT_DIGEST: [user(Endorsement), user(ObjectOrNull)],
         [NV, DECRYPT, ENCRYPT], Some(attestation::get_command_audit_digest::execute);
-    NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::increment::execute);
-    NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::set_bits::execute);
-    NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT, PERSISTENT], Some(nv::extend::execute);
-    NV_WRITE: [user(NvAuth), none(NvIndex)], [NV, DECRYPT, PERSISTENT], Some(nv::write::execute);
-    NV_WRITE_LOCK: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::write_lock::execute);
+    NV_INCREMENT: [user(NvAuth), none(NvIndex)], [NV, DENIED], Some(nv::increment::execute);
+    NV_SET_BITS: [user(NvAuth), none(NvIndex)], [NV], Some(nv::set_bits::execute);
+    NV_EXTEND: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], Some(nv::extend::execute);
+    NV_WRITE: [user(NvAuth), none(NvIndex)], [NV, DECRYPT], Some(nv::write::execute);
+    NV_WRITE_LOCK: [user(NvAuth), none(NvIndex)], [NV], Some(nv::write_lock::execute);
     DICTIONARY_ATTACK_LOCK_RESET: [user(Lockout)],
         [NV], Some(dictionary_attack::lock_reset::execute);
     DICTIONARY_ATTACK_PARAMETERS: [user(Lockout)],
-        [NV, PERSISTENT], Some(dictionary_attack::parameters::execute);
-    NV_CHANGE_AUTH: [admin(NvIndex)], [NV, DECRYPT, PERSISTENT], Some(nv::change_auth::execute);
+        [NV, DENIED], Some(dictionary_attack::parameters::execute);
+    NV_CHANGE_AUTH: [admin(NvIndex)], [NV, DECRYPT, DENIED], Some(nv::change_auth::execute);
     PCR_EVENT: [user(PcrOrNull)], [NV, DECRYPT], Some(pcr::event::execute);
     PCR_RESET: [user(Pcr)], [NV], Some(pcr::reset::execute);
     SEQUENCE_COMPLETE: [user(Object)],
         [FLUSHED, DECRYPT, ENCRYPT], Some(hash_hmac::sequence_complete::execute);
     SET_ALGORITHM_SET: [user(Platform)],
-        [PRESENCE, NV, PERSISTENT], Some(miscellaneous::set_algorithm_set::execute);
+        [PRESENCE, NV, DENIED], Some(miscellaneous::set_algorithm_set::execute);
     SET_COMMAND_CODE_AUDIT_STATUS: [user(Provision)],
-        [PRESENCE, NV, PERSISTENT], Some(audit::set_command_code_audit_status::execute);
+        [PRESENCE, NV, DENIED], Some(audit::set_command_code_audit_status::execute);
     // Not implemented: no field upgrade.
     FIELD_UPGRADE_DATA: [], [DECRYPT], None;
     INCREMENTAL_SELF_TEST: [], [NV], Some(testing::incremental_self_test::execute);
@@ -137,14 +138,14 @@ commands! {
     GET_SESSION_AUDIT_DIGEST: [user(Endorsement), user(ObjectOrNull), none(HmacSession)],
         [DECRYPT, ENCRYPT], Some(attestation::get_session_audit_digest::execute);
     NV_READ: [user(NvAuth), none(NvIndex)], [ENCRYPT], Some(nv::read::execute);
-    NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV, PERSISTENT], Some(nv::read_lock::execute);
+    NV_READ_LOCK: [user(NvAuth), none(NvIndex)], [NV], Some(nv::read_lock::execute);
     OBJECT_CHANGE_AUTH: [admin(Object), none(Object)],
-        [DECRYPT, ENCRYPT], Some(object::change_auth::execute);
+        [DECRYPT, ENCRYPT, DENIED], Some(object::change_auth::execute);
     POLICY_SECRET: [user(Entity), none(PolicySession)],
         [DECRYPT, ENCRYPT], Some(policy::secret::execute);
     REWRAP: [user(ObjectOrNull), none(ObjectOrNull)],
         [DECRYPT, ENCRYPT], Some(duplication::rewrap::execute);
-    CREATE: [user(Object)], [DECRYPT, ENCRYPT], Some(object::create::execute);
+    CREATE: [user(Object)], [DECRYPT, ENCRYPT, DENIED], Some(object::create::execute);
     ECDH_Z_GEN: [user(Object)], [DECRYPT, ENCRYPT], Some(asymmetric::ecdh_z_gen::execute);
     HMAC: [user(Object)], [DECRYPT, ENCRYPT], Some(hash_hmac::mac::execute);
     IMPORT: [user(Object)], [DECRYPT, ENCRYPT], Some(duplication::import::execute);
@@ -191,7 +192,7 @@ commands! {
     POLICY_RESTART: [none(PolicySession)], [], Some(session::policy_restart::execute);
     READ_CLOCK: [], [], Some(clock::read_clock::execute);
     PCR_EXTEND: [user(PcrOrNull)], [NV], Some(pcr::extend::execute);
-    PCR_SET_AUTH_VALUE: [user(Pcr)], [DECRYPT], Some(pcr::set_auth_value::execute);
+    PCR_SET_AUTH_VALUE: [user(Pcr)], [DECRYPT, DENIED], Some(pcr::set_auth_value::execute);
     NV_CERTIFY: [user(ObjectOrNull), user(NvAuth), none(NvIndex)],
         [DECRYPT, ENCRYPT], Some(attestation::nv_certify::execute);
     EVENT_SEQUENCE_COMPLETE: [user(PcrOrNull), user(Object)],
@@ -209,7 +210,7 @@ commands! {
     POLICY_NV_WRITTEN: [none(PolicySession)], [], Some(policy::nv_written::execute);
     POLICY_TEMPLATE: [none(PolicySession)], [DECRYPT], Some(policy::template::execute);
     CREATE_LOADED: [user(Parent)],
-        [PRESENCE, RESPONSE, DECRYPT, ENCRYPT], Some(object::create_loaded::execute);
+        [PRESENCE, RESPONSE, DECRYPT, ENCRYPT, DENIED], Some(object::create_loaded::execute);
     POLICY_AUTHORIZE_NV: [user(NvAuth), none(NvIndex), none(PolicySession)],
         [], Some(policy::authorize_nv::execute);
     ENCRYPT_DECRYPT_2: [user(Object)],
@@ -227,10 +228,10 @@ commands! {
     POLICY_CAPABILITY: [none(PolicySession)], [DECRYPT], Some(policy::capability::execute);
     POLICY_PARAMETERS: [none(PolicySession)], [DECRYPT], Some(policy::parameters::execute);
     NV_DEFINE_SPACE_2: [user(Provision)],
-        [PRESENCE, NV, DECRYPT, PERSISTENT], Some(nv::define_space_2::execute);
+        [PRESENCE, NV, DECRYPT, DENIED], Some(nv::define_space_2::execute);
     NV_READ_PUBLIC_2: [none(NvIndex)], [ENCRYPT], Some(nv::read_public_2::execute);
     SET_CAPABILITY: [user(Hierarchy)],
-        [NV, DECRYPT, PERSISTENT], Some(capability::set_capability::execute);
+        [NV, DECRYPT, DENIED], Some(capability::set_capability::execute);
     READ_ONLY_CONTROL: [user(Platform)], [PRESENCE], Some(hierarchy::read_only_control::execute);
     POLICY_TRANSPORT_SPDM: [none(PolicySession)],
         [DECRYPT], Some(policy::transport_spdm::execute);

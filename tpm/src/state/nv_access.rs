@@ -25,15 +25,26 @@ impl State {
         }
     }
 
-    /// TPM_RC_NV_LOCKED or TPM_RC_NV_AUTHORIZATION if the index cannot be written with the
-    /// authorisation of `auth`.
+    /// TPM_RC_READ_ONLY, TPM_RC_NV_LOCKED or TPM_RC_NV_AUTHORIZATION if the index cannot be written
+    /// with the authorisation of `auth`.
     pub fn check_nv_write(&self, auth: Handle, index: Handle) -> Result<()> {
+        self.check_nv_read_only(index)?;
         let attributes = self.nv_attributes(index)?;
         if attributes.contains(Bits::WRITE_LOCKED) {
             return Err(ResponseCode::NV_LOCKED);
         }
         let by_hierarchy = [(Handle::OWNER, Bits::OWNER_WRITE), (Handle::PLATFORM, Bits::PP_WRITE)];
         check_nv_auth(auth, index, attributes, by_hierarchy)
+    }
+
+    /// TPM_RC_READ_ONLY in read-only mode, unless the index is one that the next start forgets
+    /// (Part 3, 24.9).
+    pub fn check_nv_read_only(&self, index: Handle) -> Result<()> {
+        let is_forgotten = Bits::ORDERLY.with(Bits::CLEAR_ST_CLEAR);
+        if self.clear.is_read_only && !self.nv_attributes(index)?.contains(is_forgotten) {
+            return Err(ResponseCode::READ_ONLY);
+        }
+        Ok(())
     }
 
     /// The attributes of an index that the pipeline has resolved.

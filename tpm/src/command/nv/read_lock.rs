@@ -16,6 +16,7 @@ pub fn execute(
     let () = parameters.read()?;
     let (auth, index) = (context.handle(1), context.handle(2));
     let state = &mut *context.state;
+    state.check_nv_read_only(index)?;
     match state.check_nv_read(auth, index) {
         Err(ResponseCode::NV_LOCKED) => return Ok(()),
         Err(ResponseCode::NV_UNINITIALIZED) => {}
