@@ -123,11 +123,14 @@ impl SessionUses {
         let roles = Bits::AUDIT.with(Bits::DECRYPT).with(Bits::ENCRYPT);
         if new.is_password() {
             if new.attributes.intersects(roles.with(Bits::AUDIT_EXCLUSIVE).with(Bits::AUDIT_RESET))
-                || new.authorises.is_none()
             {
                 return Err(ResponseCode::ATTRIBUTES);
             }
-            return if new.nonce_caller.is_empty() { Ok(()) } else { Err(ResponseCode::NONCE) };
+            if !new.nonce_caller.is_empty() {
+                return Err(ResponseCode::NONCE);
+            }
+            // A password can do nothing but authorise.
+            return if new.authorises.is_some() { Ok(()) } else { Err(ResponseCode::HANDLE) };
         }
         if !new.handle.is_session() {
             return Err(ResponseCode::VALUE);
@@ -163,7 +166,7 @@ impl SessionUses {
             }
         }
         if new.authorises.is_none() && !new.attributes.intersects(roles)
-            || new.authorises.is_some() && session.kind == SessionKind::Trial
+            || session.kind == SessionKind::Trial
         {
             return Err(ResponseCode::ATTRIBUTES);
         }

@@ -11,7 +11,7 @@ use super::value::{Entities, Flushed};
 use crate::command::{Command, Role, Traits};
 use crate::crypto::hash::{DIGEST_SIZE_MAX, Digest};
 use crate::crypto::hmac::Hmac;
-use crate::session::{PolicyAuth, PolicyBinding, Session};
+use crate::session::{PolicyAuth, Session};
 use crate::state::State;
 use crate::state::groups::Shutdown;
 use crate::state::object::Transient;
@@ -28,14 +28,14 @@ pub(super) type HmacKey = Buffer<{ 2 * DIGEST_SIZE_MAX }>;
 
 /// What an NV command does with the index, which decides the attribute that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NvUse {
+pub(super) enum NvUse {
     Read,
     Write,
     Other,
 }
 
 impl NvUse {
-    const fn of(code: CommandCode) -> Self {
+    pub(super) const fn of(code: CommandCode) -> Self {
         match code {
             CommandCode::NV_WRITE
             | CommandCode::NV_INCREMENT
@@ -67,13 +67,18 @@ impl Work<'_> {
     }
 
     fn check_physical_presence(&mut self) -> Result<()> {
-        let is_needed = self.state.needs_physical_presence(self.command);
-        let is_platform = self.handles.first() == Some(&Handle::PLATFORM);
-        if is_needed && is_platform && !self.platform.physical_presence() {
-            // The platform's authorisation is the first session's.
-            return Err(ResponseCode::PP.in_session(1));
+        if !self.state.needs_physical_presence(self.command) {
+            return Ok(());
         }
-        Ok(())
+        // Not the first handle in TPM2_NV_UndefineSpaceSpecial.
+        let authorised = self.handles.iter().take(self.command.authorisations());
+        let platform = (1..).zip(authorised).find(|(_, handle)| **handle == Handle::PLATFORM);
+        match platform {
+            Some((number, _)) if !self.platform.physical_presence() => {
+                Err(ResponseCode::PP.in_session(number))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_session(
@@ -87,12 +92,10 @@ impl Work<'_> {
         };
         let session = self.state.sessions.get(session_use.handle).cloned();
         let policy = session.as_ref().filter(|session| session.is_policy());
-        if self.is_counted(entity) && !self.platform.is_storage_writable() {
-            return Err(ResponseCode::NV_UNAVAILABLE);
-        }
         let proof = policy.map_or(PolicyAuth::AuthValue, |session| session.policy.auth);
-        if proof != PolicyAuth::None {
-            self.check_lockout(entity)?;
+        let uses_value = proof != PolicyAuth::None;
+        if uses_value {
+            self.check_try(entity)?;
         }
         let role = self.role(session_use);
         match policy {
@@ -106,6 +109,9 @@ impl Work<'_> {
             }
             Some(session) => self.check_policy(session, entity, role, parameters)?,
         }
+        if uses_value && !self.has_pin_left(entity) {
+            return Err(ResponseCode::AUTH_UNAVAILABLE);
+        }
         if session_use.is_password() || proof == PolicyAuth::Password {
             self.check_password(session_use, entity)
         } else {
@@ -113,13 +119,26 @@ impl Work<'_> {
         }
     }
 
-    /// Whether tries to use the entity are counted, which needs storage.
-    fn is_counted(&self, entity: Handle) -> bool {
-        let attributes = self.state.nv.get(entity).map(|index| index.public.attributes);
-        let is_pin = attributes.is_some_and(|attributes| {
-            matches!(attributes.nv_type(), Some(NvType::PinFail | NvType::PinPass))
-        });
-        is_pin || self.state.is_da_protected(entity)
+    /// Whether the authorisation value of the entity can be tried now: a try may have to be
+    /// counted.
+    fn check_try(&mut self, entity: Handle) -> Result<()> {
+        let is_pin = self.is_pin(entity);
+        if is_pin
+            && self.state.clear.is_read_only
+            && self.command.code == CommandCode::POLICY_SECRET
+        {
+            return Err(ResponseCode::READ_ONLY);
+        }
+        let is_counted = is_pin || self.state.is_da_protected(entity);
+        if is_counted && !self.platform.is_storage_writable() {
+            return Err(ResponseCode::NV_UNAVAILABLE);
+        }
+        self.check_lockout(entity)
+    }
+
+    /// Whether the entity is an NV index that counts the tries of its authorisation value.
+    fn is_pin(&self, entity: Handle) -> bool {
+        self.state.nv.get(entity).is_some_and(|index| is_pin(index.public.attributes))
     }
 
     fn role(&self, session_use: &SessionUse) -> Role {
@@ -151,11 +170,20 @@ impl Work<'_> {
     }
 
     /// The key of a bound session tells of the entity's authorisation value, whatever the session
-    /// is used for: in lockout that cannot be tried either.
-    fn check_bound_lockout(&self, session: &Session) -> Result<()> {
+    /// is used for: what cannot be tried now, or not be counted, is not told by it either.
+    fn check_bound_lockout(&mut self, session: Handle) -> Result<()> {
+        let session = self.state.sessions.get(session).ok_or(ResponseCode::FAILURE)?;
         let attack = &self.state.permanent.dictionary_attack;
-        let is_denied = session.is_bound_to_da && attack.is_locked_out()
-            || session.is_bound_to_lockout && !attack.is_lockout_auth_enabled;
+        let is_denied = if session.is_bound_to_lockout {
+            !attack.is_lockout_auth_enabled
+        } else if session.is_bound_to_da {
+            attack.is_locked_out()
+        } else {
+            return Ok(());
+        };
+        if !self.platform.is_storage_writable() {
+            return Err(ResponseCode::NV_UNAVAILABLE);
+        }
         if is_denied { Err(ResponseCode::LOCKOUT) } else { Ok(()) }
     }
 
@@ -198,18 +226,23 @@ impl Work<'_> {
                     NvUse::Write => NvAttributes::AUTH_WRITE,
                     NvUse::Read | NvUse::Other => NvAttributes::AUTH_READ,
                 };
-                attributes.contains(needed) && self.has_pin_left(entity, attributes)
+                // To prove that a PIN is known reads nothing.
+                let is_proof = self.command.code == CommandCode::POLICY_SECRET;
+                attributes.contains(needed) || is_proof && is_pin(attributes)
             }),
+            // The value of a timer is platformAuth, which is disabled with its hierarchy.
+            _ if entity.timer_index().is_some() => state.is_hierarchy_enabled(Handle::PLATFORM),
             _ => state.auth_value(entity).is_some(),
         }
     }
 
-    /// A PIN index can be used while it is written and its count is below its limit.
-    fn has_pin_left(&self, entity: Handle, attributes: NvAttributes) -> bool {
-        if !matches!(attributes.nv_type(), Some(NvType::PinFail | NvType::PinPass)) {
+    /// The value of a PIN index can be used, also through a policy that demands it, while the index
+    /// is written and its count is below its limit.
+    fn has_pin_left(&self, entity: Handle) -> bool {
+        let Some(index) = self.state.nv.get(entity).filter(|_| self.is_pin(entity)) else {
             return true;
-        }
-        if !attributes.contains(NvAttributes::WRITTEN) {
+        };
+        if !index.public.attributes.contains(NvAttributes::WRITTEN) {
             return false;
         }
         match self.state.nv.data(entity) {
@@ -218,97 +251,6 @@ impl Work<'_> {
             }
             _ => false,
         }
-    }
-
-    /// Whether the entity has a policy, and may be used with it for this.
-    fn accepts_policy(&self, entity: Handle) -> bool {
-        let state = &*self.state;
-        let has_policy = !state.auth_policy(entity).digest.is_empty();
-        match entity.kind() {
-            Some(HandleKind::NvIndex) => state.nv.get(entity).is_some_and(|index| {
-                let attributes = index.public.attributes;
-                has_policy
-                    && match NvUse::of(self.command.code) {
-                        NvUse::Write => attributes.contains(NvAttributes::POLICY_WRITE),
-                        NvUse::Read => attributes.contains(NvAttributes::POLICY_READ),
-                        NvUse::Other => true,
-                    }
-            }),
-            Some(HandleKind::Transient | HandleKind::Persistent) => {
-                has_policy
-                    && state.find_object(entity).is_some_and(|object| object.sensitive.is_some())
-            }
-            _ => has_policy,
-        }
-    }
-
-    /// Checks a policy and everything that it put off until its use (Part 1, 19.7).
-    fn check_policy(
-        &mut self,
-        session: &Session,
-        entity: Handle,
-        role: Role,
-        parameters: &[u8],
-    ) -> Result<()> {
-        let policy = &session.policy;
-        // TPM2_PolicySecret is about knowing the value (Part 3, 23.4).
-        if self.command.code == CommandCode::POLICY_SECRET && policy.auth == PolicyAuth::None {
-            return Err(ResponseCode::MODE);
-        }
-        let wanted = self.state.auth_policy(entity);
-        if wanted.algorithm != Some(session.hash) || wanted.digest != policy.digest {
-            return Err(ResponseCode::POLICY_FAIL);
-        }
-        if policy.pcr_counter.is_some_and(|counter| counter != self.state.reset.pcr_counter) {
-            return Err(ResponseCode::PCR_CHANGED);
-        }
-        match policy.command_code {
-            Some(code) if code != self.command.code => return Err(ResponseCode::POLICY_CC),
-            None if matches!(role, Role::Admin | Role::Dup) => {
-                return Err(ResponseCode::POLICY_FAIL);
-            }
-            _ => {}
-        }
-        if policy.locality.is_some_and(|allowed| !allowed.allows(self.locality)) {
-            return Err(ResponseCode::LOCALITY);
-        }
-        let is_bound = match &policy.binding {
-            PolicyBinding::None => true,
-            PolicyBinding::CpHash(wanted) => self.cp_hash(session.hash, parameters)? == *wanted,
-            PolicyBinding::NameHash(wanted) => self.name_hash(session.hash)? == *wanted,
-            PolicyBinding::ParameterHash(wanted) => {
-                self.parameter_hash(session.hash, parameters) == *wanted
-            }
-            PolicyBinding::TemplateHash(wanted) => {
-                template_hash(self.command.code, session, parameters)? == *wanted
-            }
-        };
-        if !is_bound {
-            return Err(ResponseCode::POLICY_FAIL);
-        }
-        if policy.needs_physical_presence && !self.platform.physical_presence() {
-            return Err(ResponseCode::PP);
-        }
-        // No machine has a secure channel to its TPM yet.
-        if policy.needs_secure_channel {
-            return Err(ResponseCode::CHANNEL);
-        }
-        self.check_nv_written(policy.nv_written, entity)?;
-        let now_ms = self.state.clock.time_ms();
-        let is_expired = policy.timeout_ms.is_some_and(|timeout_ms| timeout_ms < now_ms);
-        if is_expired || session.epoch != self.state.clock.epoch {
-            return Err(ResponseCode::EXPIRED);
-        }
-        Ok(())
-    }
-
-    fn check_nv_written(&self, wanted: Option<bool>, entity: Handle) -> Result<()> {
-        let Some(wanted) = wanted else { return Ok(()) };
-        let index = self.state.nv.get(entity).ok_or(ResponseCode::POLICY_FAIL)?;
-        if index.public.attributes.contains(NvAttributes::WRITTEN) != wanted {
-            return Err(ResponseCode::POLICY_FAIL);
-        }
-        Ok(())
     }
 
     fn check_password(&mut self, session_use: &SessionUse, entity: Handle) -> Result<()> {
@@ -328,8 +270,11 @@ impl Work<'_> {
         is_first: bool,
         parameters: &[u8],
     ) -> Result<()> {
+        self.check_bound_lockout(session_use.handle)?;
         let session = self.state.sessions.get(session_use.handle).ok_or(ResponseCode::FAILURE)?;
-        self.check_bound_lockout(session)?;
+        // Of a policy that doesn't ask for it the value is not tried.
+        let uses_value = !session.is_policy() || session.policy.auth == PolicyAuth::AuthValue;
+        let tried = entity.filter(|_| uses_value);
         let entities = Entities { state: self.state, flushed: &Flushed::NONE };
         let is_bound = match entity {
             Some(entity) => entities.is_bound(session, entity)?,
@@ -349,14 +294,10 @@ impl Work<'_> {
             let is_right = bool::from(expected.as_bytes().ct_eq(session_use.hmac.as_slice()));
             expected.zeroize();
             if !is_right {
-                return Err(self.note_failure(session_use, entity));
+                return Err(self.note_failure(session_use, tried));
             }
         }
-        let uses_auth = match entity {
-            Some(_) => !session.is_policy() || session.policy.auth == PolicyAuth::AuthValue,
-            None => false,
-        };
-        match entity.filter(|_| uses_auth) {
+        match tried {
             Some(entity) => self.note_success(entity),
             None => Ok(()),
         }
@@ -414,7 +355,8 @@ impl Work<'_> {
         }
     }
 
-    /// The authorisation value was wrong: what it costs, and the code.
+    /// What was given is wrong: what that costs, and the code. `entity` is the one whose value was
+    /// tried, if one was.
     fn note_failure(&mut self, session_use: &SessionUse, entity: Option<Handle>) -> ResponseCode {
         let session = self.state.sessions.get(session_use.handle);
         let is_bound_to_da = session.is_some_and(|session| session.is_bound_to_da);
@@ -434,7 +376,7 @@ impl Work<'_> {
             if attack.recovery_time_s != 0 {
                 let failed_tries = attack.failed_tries.saturating_add(1);
                 self.state.permanent.change().dictionary_attack.failed_tries = failed_tries;
-                self.state.clock.note_failure(attack.failed_tries != 0);
+                self.state.clock.note_failure();
             }
         } else {
             return ResponseCode::BAD_AUTH;
@@ -451,25 +393,14 @@ impl State {
     }
 }
 
-/// The digest of the template in a command that creates an object; it is the second parameter
-/// of TPM2_Create and TPM2_CreatePrimary, and of TPM2_CreateLoaded (Part 3, 23.15).
-fn template_hash(code: CommandCode, session: &Session, parameters: &[u8]) -> Result<Digest> {
-    if !matches!(
-        code,
-        CommandCode::CREATE | CommandCode::CREATE_PRIMARY | CommandCode::CREATE_LOADED
-    ) {
-        return Err(ResponseCode::POLICY_FAIL);
-    }
-    let mut reader = crate::wire::Reader::new(parameters);
-    let any = usize::from(u16::MAX);
-    let template = reader.sized(any).and_then(|_| reader.sized(any));
-    let template = template.map_err(|_| ResponseCode::POLICY_FAIL)?;
-    Ok(session.hash.digest(&[template.rest()]))
-}
-
 impl SessionUse {
     /// Whether the session stays after the command.
     pub(super) fn continues(&self) -> bool {
         self.is_password() || self.attributes.contains(SessionAttributes::CONTINUE)
     }
+}
+
+/// Whether an index of these attributes counts the tries of its authorisation value.
+fn is_pin(attributes: NvAttributes) -> bool {
+    matches!(attributes.nv_type(), Some(NvType::PinFail | NvType::PinPass))
 }

@@ -21,6 +21,9 @@ mod defect_tests;
 mod frame;
 mod hash;
 #[cfg(test)]
+mod number_tests;
+mod policy;
+#[cfg(test)]
 mod policy_tests;
 mod resolve;
 mod respond;
@@ -28,6 +31,8 @@ mod respond;
 mod retry_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod try_tests;
 mod value;
 
 use zeroize::Zeroize;

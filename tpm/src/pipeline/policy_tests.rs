@@ -178,6 +178,41 @@ fn an_approval_expires() {
     assert_eq!(use_policy(&mut machine, &mut client), Ok(()));
 }
 
+/// A context of a session outlives a Resume. TPM time begins anew, and what was to end at some time
+/// of before has ended; a policy without such an end goes on.
+#[test]
+fn a_resume_ends_only_what_has_an_end() {
+    let resume = |machine: &mut Machine, client: &Client| {
+        let saved = machine.command(0x162, &client.handle.0.to_be_bytes()).unwrap();
+        machine.command(0x145, &[0, 1]).unwrap();
+        machine.power_cycle();
+        machine.command(0x144, &[0, 1]).unwrap();
+        machine.command(0x161, &saved).unwrap();
+    };
+    let (mut machine, mut client) = machine(&[(0x16c, CHANGE_AUTH.to_be_bytes().to_vec())]);
+    resume(&mut machine, &client);
+    assert_eq!(use_policy(&mut machine, &mut client), Ok(()));
+
+    let approval = |client: &Client| {
+        parameters(|writer| {
+            writer.sized_bytes(&client.nonce_tpm)?;
+            writer.sized_bytes(&[])?;
+            writer.sized_bytes(&[])?;
+            writer.value(&1_000_i32)
+        })
+    };
+    let mut machine = Machine::started();
+    let client = start(&mut machine, SessionKind::Policy, &[]);
+    machine.authorised(0x151, &[PLATFORM, client.handle.0], &approval(&client)).unwrap();
+    let digest = machine.command(0x189, &client.handle.0.to_be_bytes()).unwrap();
+    machine.authorised(0x12e, &[OWNER], &[&digest[..], &[0, 0x0b]].concat()).unwrap();
+    let mut client = client;
+    resume(&mut machine, &client);
+    assert_eq!(use_policy(&mut machine, &mut client), refused(ResponseCode::EXPIRED));
+    let late = machine.authorised(0x151, &[PLATFORM, client.handle.0], &approval(&client));
+    assert_eq!(late, Err(ResponseCode::EXPIRED.in_parameter(4)));
+}
+
 #[test]
 fn a_trial_authorises_nothing() {
     let (mut machine, _) = machine(&[]);

@@ -196,7 +196,7 @@ fn end_sessions(state: &mut State, sessions: &SessionUses) {
         } else if let Some(session) = state.sessions.get_mut(session_use.handle)
             && session.is_policy()
         {
-            session.restart_policy(state.clock.time_ms(), state.clock.epoch);
+            session.begin_anew(state.clock.time_ms(), state.clock.epoch);
         }
     }
 }

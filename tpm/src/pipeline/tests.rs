@@ -79,7 +79,7 @@ fn broken_authorisation_areas_are_refused() {
     let mut machine = Machine::started();
     let password = session(PASSWORD, &[], CONTINUE, &[]);
     let hmac = machine.start_session(SessionKind::Hmac).0;
-    let trial = machine.start_session(SessionKind::Trial).0;
+    let trial = Client::start(&mut machine, SessionKind::Trial, None, Encryption::AesCfb).handle.0;
     let mut refuse = |sessions: &[&[u8]], expected: ResponseCode| {
         let area = sessions.concat();
         assert_eq!(change_auth(&mut machine, &area, area.len()), Err(expected), "{area:x?}");
@@ -103,14 +103,16 @@ fn broken_authorisation_areas_are_refused() {
     refuse(&[&encrypting], first(ResponseCode::ATTRIBUTES));
     let decrypting = session(hmac, &[], CONTINUE | DECRYPT, &[]);
     refuse(&[&decrypting], first(ResponseCode::SYMMETRIC));
-    // A second session that authorises nothing must do something else.
+    // A second session that authorises nothing must do something else, which a password can't,
+    // nor a trial session.
     let second = ResponseCode::ATTRIBUTES.in_session(2);
-    refuse(&[&password, &password], second);
     refuse(&[&password, &session(hmac, &[], CONTINUE, &[])], second);
+    refuse(&[&password, &session(trial, &[], CONTINUE | DECRYPT, &[])], second);
+    refuse(&[&password, &password], ResponseCode::HANDLE.in_session(2));
     let audit = session(hmac, &[], CONTINUE | AUDIT, &[]);
     refuse(&[&audit, &audit], ResponseCode::HANDLE.in_session(2));
     refuse(&[&password, &audit, &audit], ResponseCode::HANDLE.in_session(3));
-    refuse(&[&password, &audit, &password], ResponseCode::ATTRIBUTES.in_session(3));
+    refuse(&[&password, &audit, &password], ResponseCode::HANDLE.in_session(3));
     assert_eq!(change_auth(&mut machine, &password, 8), Err(ResponseCode::SIZE));
     assert_eq!(change_auth(&mut machine, &password, 4096), Err(ResponseCode::SIZE));
     assert_eq!(change_auth(&mut machine, &password, password.len()), Ok(()));
@@ -381,7 +383,7 @@ fn without_storage_only_what_needs_none() {
     assert_eq!(machine.command(GET_RANDOM, &[0, 4]), unavailable, "the first after a shutdown");
     machine.platform.is_read_only = false;
     machine.command(GET_RANDOM, &[0, 4]).unwrap();
-    machine.start_session(SessionKind::Hmac);
+    machine.extend_pcr(5, &[1; 32]);
     machine.platform.is_read_only = true;
     let commits = machine.platform.storage.commits;
     machine.platform.uptime_ms += 1 << 20;

@@ -69,9 +69,15 @@ impl Session {
         matches!(self.kind, SessionKind::Policy | SessionKind::Trial)
     }
 
-    /// Begins the policy anew, as TPM2_PolicyRestart and every use of the session do.
-    pub fn restart_policy(&mut self, now_ms: u64, epoch: u32) {
+    /// Begins the policy anew, but not the session: what approved of it by its nonce until some
+    /// time after its start still ends then.
+    pub fn restart_policy(&mut self) {
         self.policy = PolicyState::new(self.hash);
+    }
+
+    /// Begins anew with a new nonce, as every use of a policy session does.
+    pub fn begin_anew(&mut self, now_ms: u64, epoch: u32) {
+        self.restart_policy();
         self.started_ms = now_ms;
         self.epoch = epoch;
     }
@@ -168,12 +174,14 @@ impl Sessions {
     }
 
     /// TPM_RC_SESSION_MEMORY without a free slot, TPM_RC_SESSION_HANDLES without a free number,
-    /// TPM_RC_CONTEXT_GAP when the oldest saved context is too old.
+    /// TPM_RC_CONTEXT_GAP when the gap is full and the last slot is needed for the context that
+    /// closes it (Part 1, 30.5).
     pub fn check_room(&self, next_counter: u64) -> Result<()> {
-        if self.slots.iter().all(Option::is_some) {
-            return Err(ResponseCode::SESSION_MEMORY);
+        match self.free_slots() {
+            0 => return Err(ResponseCode::SESSION_MEMORY),
+            1 => self.check_gap(next_counter)?,
+            _ => {}
         }
-        self.check_gap(next_counter)?;
         if !self.active.contains(&Active::Free) {
             return Err(ResponseCode::SESSION_HANDLES);
         }
@@ -188,6 +196,10 @@ impl Sessions {
             }
             _ => Ok(()),
         }
+    }
+
+    fn free_slots(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.is_none()).count()
     }
 
     fn oldest_saved(&self) -> Option<u64> {
@@ -241,12 +253,11 @@ impl Sessions {
     /// is no slot; TPM_RC_CONTEXT_GAP when the gap is full, only one slot is free, and this is not
     /// the oldest context: the last slot is then for the one that closes the gap (Part 1, 30.5).
     pub fn load(&mut self, handle: Handle, next_counter: u64, session: Session) -> Result<Handle> {
-        let free = self.slots.iter().filter(|slot| slot.is_none()).count();
         let is_oldest = match (self.active.get(handle.index()), self.oldest_saved()) {
             (Some(Active::Saved(counter)), Some(oldest)) => *counter == oldest,
             _ => false,
         };
-        if free == 1 && !is_oldest {
+        if self.free_slots() == 1 && !is_oldest {
             self.check_gap(next_counter)?;
         }
         self.put(handle.index(), session)

@@ -15,13 +15,16 @@ const LONGEST_STEP_MS: u64 = 100 * 365 * 24 * 3600 * MS_PER_S;
 const RATE_STEP_PPM: [i32; 3] = [10, 100, 1000];
 /// The rate cannot be adjusted beyond this.
 const RATE_LIMIT_PPM: i32 = 150_000;
-const MILLION: i64 = 1_000_000;
+const MILLION: u32 = 1_000_000;
 
 /// The running clocks.
 #[derive(Clone, Debug)]
 pub struct Clock {
     /// The platform's clock when it was last looked at.
     uptime_ms: u64,
+    /// What had passed then beyond whole milliseconds of these clocks: one that is looked at often
+    /// loses nothing by it.
+    rest_ns: u32,
     /// Milliseconds since _TPM_Init.
     time_ms: u64,
     /// Clock.
@@ -30,7 +33,7 @@ pub struct Clock {
     pub is_safe: bool,
     /// How much faster (or slower) than the platform's clock these run.
     rate_ppm: i32,
-    /// Time at which the counter of failed authorisations last went down, or up from zero.
+    /// Time at which the counter of failed authorisations last went up or down.
     healed_at_ms: u64,
     /// Time at which lockoutAuth last failed.
     lockout_failed_at_ms: u64,
@@ -43,6 +46,7 @@ impl Clock {
     pub const fn new() -> Self {
         Self {
             uptime_ms: 0,
+            rest_ns: 0,
             time_ms: 0,
             clock_ms: 0,
             is_safe: true,
@@ -85,11 +89,15 @@ impl Clock {
         self.rate_ppm = self.rate_ppm.saturating_add(step).clamp(-RATE_LIMIT_PPM, RATE_LIMIT_PPM);
     }
 
-    /// A failed authorisation was counted: recovery begins now if it had nothing to recover from.
-    pub const fn note_failure(&mut self, had_failures: bool) {
-        if !had_failures {
-            self.healed_at_ms = self.time_ms;
-        }
+    /// A failed authorisation was counted: recovery takes its whole time from now on, since only
+    /// time without a failure counts (Part 1, 19.11).
+    pub const fn note_failure(&mut self) {
+        self.healed_at_ms = self.time_ms;
+    }
+
+    /// Whether a time of some epoch is over. Times of another one are: how long ago, nobody knows.
+    pub const fn is_over(&self, time_ms: u64, epoch: u32) -> bool {
+        time_ms < self.time_ms || epoch != self.epoch
     }
 
     /// lockoutAuth failed: its recovery begins now.
@@ -100,11 +108,15 @@ impl Clock {
     fn advance(&mut self, uptime_ms: u64) {
         let passed_ms = uptime_ms.saturating_sub(self.uptime_ms).min(LONGEST_STEP_MS);
         self.uptime_ms = self.uptime_ms.max(uptime_ms);
-        let passed = i64::try_from(passed_ms).unwrap_or(i64::MAX);
-        let rate = MILLION.saturating_add(i64::from(self.rate_ppm));
-        let millionths = i128::from(passed).saturating_mul(i128::from(rate));
-        let scaled = millionths.checked_div(i128::from(MILLION)).unwrap_or_default();
-        let scaled_ms = u64::try_from(scaled).unwrap_or(passed_ms);
+        // Of a millisecond, a millionth is a nanosecond.
+        let rate_ns = MILLION.saturating_add_signed(self.rate_ppm);
+        let passed_ns = u128::from(passed_ms).saturating_mul(u128::from(rate_ns));
+        let passed_ns = passed_ns.saturating_add(u128::from(self.rest_ns));
+        let million = u128::from(MILLION);
+        let scaled_ms = passed_ns.checked_div(million).unwrap_or_default();
+        let scaled_ms = u64::try_from(scaled_ms).unwrap_or(passed_ms);
+        let rest_ns = passed_ns.checked_rem(million).unwrap_or_default();
+        self.rest_ns = u32::try_from(rest_ns).unwrap_or_default();
         self.time_ms = self.time_ms.saturating_add(scaled_ms);
         self.clock_ms = self.clock_ms.saturating_add(scaled_ms);
     }
@@ -133,9 +145,9 @@ impl Unmarshal for Clock {
         }
         let (healed_at_ms, lockout_failed_at_ms) = (reader.value()?, reader.value()?);
         let epoch = reader.value()?;
-        let uptime_ms = 0;
         Ok(Self {
-            uptime_ms,
+            uptime_ms: 0,
+            rest_ns: 0,
             time_ms,
             clock_ms,
             is_safe,
@@ -233,5 +245,15 @@ mod tests {
         (0..1000).for_each(|_| clock.adjust_rate(2, true));
         clock.advance(1_000_000);
         assert_eq!(clock.time_ms(), 1_150_000);
+    }
+
+    #[test]
+    fn a_clock_that_is_looked_at_often_loses_no_time() {
+        for (is_faster, expected_ms) in [(false, 999_000), (true, 1_001_000)] {
+            let mut clock = Clock::new();
+            clock.adjust_rate(2, is_faster);
+            (1..=1_000_000).for_each(|uptime_ms| clock.advance(uptime_ms));
+            assert_eq!(clock.time_ms(), expected_ms);
+        }
     }
 }

@@ -164,7 +164,8 @@ impl State {
                 // Lockout is the owner's.
                 _ => Handle::OWNER,
             },
-            _ => Handle::PLATFORM,
+            // PCRs are, too.
+            _ => Handle::OWNER,
         }
     }
 

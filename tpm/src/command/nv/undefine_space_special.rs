@@ -26,7 +26,7 @@ mod tests {
     use crate::command::nv::scene::{AUTH, INDEX, command_policy, definition, with_policy};
     use crate::structure::nv::NvAttributes as Bits;
     use crate::structure::response_code::ResponseCode;
-    use crate::testing::{Machine, PLATFORM};
+    use crate::testing::{Machine, PLATFORM, parameters};
 
     const SPECIAL: u32 = 0x11f;
 
@@ -50,5 +50,23 @@ mod tests {
         assert_eq!(deleted, Ok(std::vec![]));
         let gone = machine.command(0x169, &INDEX.to_be_bytes());
         assert_eq!(gone, Err(ResponseCode::HANDLE.in_handle(1)));
+    }
+
+    /// The platform authorises the second handle here, the first one in every other command.
+    #[test]
+    fn physical_presence_can_be_demanded() {
+        let mut machine = Machine::started();
+        define(&mut machine, Bits::POLICY_DELETE);
+        machine.platform.physical_presence = true;
+        let lists = parameters(|writer| {
+            [1, SPECIAL, 0].iter().try_for_each(|word: &u32| writer.value(word))
+        });
+        machine.authorised(0x12d, &[PLATFORM], &lists).unwrap();
+        machine.platform.physical_presence = false;
+        let refused = with_policy(&mut machine, SPECIAL, &[INDEX, PLATFORM], &[]);
+        assert_eq!(refused, Err(ResponseCode::PP.in_session(2)));
+        machine.platform.physical_presence = true;
+        let deleted = with_policy(&mut machine, SPECIAL, &[INDEX, PLATFORM], &[]);
+        assert_eq!(deleted, Ok(std::vec![]));
     }
 }

@@ -7,6 +7,7 @@ use crate::pipeline::Context;
 use crate::session::SessionKind;
 use crate::structure::command_code::CommandCode;
 use crate::structure::digest::Nonce;
+use crate::structure::nv::NvType;
 use crate::structure::response_code::ResponseCode;
 use crate::wire::{Parameters, Result, Writer};
 
@@ -21,8 +22,11 @@ pub fn execute(
 ) -> Result<()> {
     let (nonce_tpm, cp_hash, policy_ref, expiration_s): (Nonce, Digest, Nonce, i32) =
         parameters.read()?;
-    let approval = Approval { nonce_tpm, cp_hash, policy_ref, expiration_s };
     let (entity, handle) = (context.handle(1), context.handle(2));
+    let index_type =
+        context.state.nv.get(entity).and_then(|index| index.public.attributes.nv_type());
+    let is_counted = index_type == Some(NvType::PinPass);
+    let approval = Approval { nonce_tpm, cp_hash, policy_ref, expiration_s, is_counted };
     let session = context.state.sessions.get(handle).ok_or(ResponseCode::HANDLE)?;
     if session.kind != SessionKind::Trial {
         let timeout_ms = approval.timeout_ms(session, context.state.clock.time_ms());
@@ -85,6 +89,14 @@ mod tests {
             0x33, 0x14, 0x69, 0xaa,
         ];
         assert_eq!(policy_digest(&mut machine, session), policy_a);
+    }
+
+    #[test]
+    fn the_ticket_of_a_pcr_is_the_owners() {
+        let mut machine = Machine::started();
+        let session = machine.start_session(SessionKind::Policy);
+        let response = machine.authorised(0x151, &[20, session.0], &body(b"", b"", -10)).unwrap();
+        assert_eq!(response[12..16], OWNER.to_be_bytes());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn execute(
         i32,
         Signature,
     ) = parameters.read()?;
-    let approval = Approval { nonce_tpm, cp_hash, policy_ref, expiration_s };
+    let approval = Approval { nonce_tpm, cp_hash, policy_ref, expiration_s, is_counted: false };
     let (key, handle) = (context.handle(1), context.handle(2));
     let object = context.state.object(key)?;
     let session = context.state.sessions.get(handle).ok_or(ResponseCode::HANDLE)?;

@@ -25,6 +25,8 @@ pub(super) struct Approval {
     pub(super) policy_ref: Nonce,
     /// Seconds; negative ones ask for a ticket.
     pub(super) expiration_s: i32,
+    /// Each such approval is counted, so that no ticket may stand for it.
+    pub(super) is_counted: bool,
 }
 
 /// The numbers of the parameters that can be wrong.
@@ -80,7 +82,7 @@ impl Approval {
         let limits = Limits { cp_hash: &self.cp_hash, timeout_ms };
         add(state, session, code, entity_name, &self.policy_ref, limits)?;
         let tag = ticket_tag(code);
-        if self.expiration_s < 0 && kind != SessionKind::Trial {
+        if self.expiration_s < 0 && kind != SessionKind::Trial && !self.is_counted {
             let is_unbound = self.nonce_tpm.is_empty();
             let timeout = if is_unbound { timeout_ms | WITHOUT_NONCE } else { timeout_ms };
             let ticket = ticket(
@@ -115,7 +117,7 @@ pub(super) fn check_limits(
     cp_hash: &Digest,
     places: Places,
 ) -> Result<()> {
-    if timeout_ms != 0 && timeout_ms < state.clock.time_ms() {
+    if timeout_ms != 0 && state.clock.is_over(timeout_ms, session.epoch) {
         return Err(ResponseCode::EXPIRED.in_parameter(places.expiration));
     }
     if !cp_hash.is_empty() {

@@ -11,9 +11,7 @@ pub fn execute(
     _response: &mut Writer<'_>,
 ) -> Result<()> {
     let () = parameters.read()?;
-    let (now_ms, epoch) = (context.state.clock.time_ms(), context.state.clock.epoch);
-    let session = context.state.sessions.policy_mut(context.handle(1))?;
-    session.restart_policy(now_ms, epoch);
+    context.state.sessions.policy_mut(context.handle(1))?.restart_policy();
     Ok(())
 }
 
@@ -22,7 +20,8 @@ mod tests {
     use crate::session::SessionKind;
     use crate::structure::handle::Handle;
     use crate::structure::response_code::ResponseCode;
-    use crate::testing::Machine;
+    use crate::testing::client::{Client, Encryption};
+    use crate::testing::{Machine, OWNER, parameters};
 
     #[test]
     fn needs_a_policy_session() {
@@ -37,5 +36,26 @@ mod tests {
         assert_eq!(machine.command(0x180, &policy.0.to_be_bytes()), Ok(std::vec![]));
         // The number of an HMAC session under the handle type of a policy session.
         assert_eq!(machine.command(0x180, &body), Err(ResponseCode::REFERENCE_H0));
+    }
+
+    /// The nonce stays, and what was approved for some time from the start of the session on is not
+    /// prolonged.
+    #[test]
+    fn time_goes_on() {
+        let mut machine = Machine::started();
+        let client = Client::start(&mut machine, SessionKind::Policy, None, Encryption::None);
+        let approval = parameters(|writer| {
+            writer.sized_bytes(&client.nonce_tpm)?;
+            writer.sized_bytes(b"")?;
+            writer.sized_bytes(b"")?;
+            writer.value(&10_i32)
+        });
+        let handle = client.handle.0;
+        let approve =
+            |machine: &mut Machine| machine.authorised(0x151, &[OWNER, handle], &approval);
+        assert!(approve(&mut machine).is_ok());
+        machine.platform.uptime_ms += 11_000;
+        machine.command(0x180, &handle.to_be_bytes()).unwrap();
+        assert_eq!(approve(&mut machine), Err(ResponseCode::EXPIRED.in_parameter(4)));
     }
 }

@@ -10,6 +10,7 @@ use crate::state::State;
 use crate::structure::attributes::ObjectAttributes;
 use crate::structure::digest::Nonce;
 use crate::structure::handle::{Handle, HandleKind};
+use crate::structure::nv::NvType;
 use crate::structure::public::ObjectType;
 use crate::structure::response_code::ResponseCode;
 use crate::structure::symmetric::{CipherMode, SymmetricDefinition};
@@ -45,8 +46,7 @@ pub fn execute(
     let salt = salt(context, tpm_key, &encrypted_salt)?;
     let state = &mut *context.state;
     check_bind(state, bind)?;
-    let number = state.reset.session_context_count;
-    state.sessions.check_room(number)?;
+    state.sessions.check_room(state.reset.session_context_count)?;
 
     let mut nonce_tpm = Nonce::zeroed(nonce_caller.len())?;
     state.fill_random(nonce_tpm.as_mut_slice())?;
@@ -79,7 +79,6 @@ pub fn execute(
         policy: PolicyState::new(hash),
     };
     let handle = state.sessions.insert(session)?;
-    state.reset.change().session_context_count = number.saturating_add(1);
     context.response_handle = Some(handle);
     response.value(&nonce_tpm)
 }
@@ -115,10 +114,13 @@ fn salt(
     })
 }
 
-/// An entity that a session can be bound to has an authorisation value that the TPM knows.
+/// An entity that a session can be bound to has an authorisation value that the TPM knows, and no
+/// index that counts the tries of its value: the session would tell of it without a count.
 fn check_bind(state: &State, bind: Handle) -> Result<()> {
     let is_object = matches!(bind.kind(), Some(HandleKind::Transient | HandleKind::Persistent));
-    if is_object && state.auth_value(bind).is_none() {
+    let index_type = state.nv.get(bind).and_then(|index| index.public.attributes.nv_type());
+    let is_pin = matches!(index_type, Some(NvType::PinFail | NvType::PinPass));
+    if is_pin || is_object && state.auth_value(bind).is_none() {
         return Err(ResponseCode::HANDLE.in_handle(2));
     }
     Ok(())
@@ -205,5 +207,20 @@ mod tests {
         let response = response.unwrap();
         assert_eq!(response.len(), 4 + 2 + 20);
         assert_eq!(response[..6], [2, 0, 0, 0, 0, 20]);
+    }
+
+    /// Only contexts that are saved count: sessions that come and go make none too old.
+    #[test]
+    fn a_start_does_not_widen_the_gap() {
+        let mut machine = Machine::started();
+        let saved = machine.start_session(SessionKind::Hmac).0.to_be_bytes();
+        let saved = machine.command(0x162, &saved).unwrap();
+        let before = machine.tpm.state().reset.session_context_count;
+        for _ in 0..3 {
+            let session = machine.start_session(SessionKind::Hmac).0.to_be_bytes();
+            machine.command(0x165, &session).unwrap();
+        }
+        assert_eq!(machine.tpm.state().reset.session_context_count, before);
+        assert!(machine.command(0x161, &saved).is_ok());
     }
 }
