@@ -47,6 +47,7 @@ fn clear_authorisations(state: &mut State) {
     let clear = state.clear.change();
     clear.is_owner_enabled = true;
     clear.is_endorsement_enabled = true;
+    clear.pcr_auth = Auth::EMPTY;
     let permanent = state.permanent.change();
     for hierarchy in [&mut permanent.owner, &mut permanent.endorsement] {
         hierarchy.auth = Auth::EMPTY;
@@ -107,6 +108,9 @@ mod tests {
         assert_eq!(machine.authorised(0x129, &[LOCKOUT], &[0, 0]), Ok(std::vec![]));
         assert!(machine.tpm.state().permanent.owner.seed != seed);
         assert!(machine.tpm.state().permanent.endorsement.seed == endorsement);
+        machine.authorised(0x183, &[20], &[0, 1, 7]).unwrap();
+        machine.authorised(0x126, &[LOCKOUT], &[]).unwrap();
+        assert_eq!(machine.authorised(0x183, &[20], &[0, 0]), Ok(std::vec![]), "PCRs");
         let clock = machine.command(0x181, &[]).unwrap();
         assert_eq!(clock[8..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
     }

@@ -129,9 +129,10 @@ fn start_pcrs(state: &mut State, start: Start) {
 
 #[cfg(test)]
 mod tests {
+    use crate::command::object::create_primary::tests::{body, storage_key};
     use crate::crypto::hash::HashAlgorithm;
     use crate::structure::response_code::ResponseCode;
-    use crate::testing::{Machine, PLATFORM};
+    use crate::testing::{Machine, NULL, PLATFORM};
 
     const CLEAR: &[u8] = &[0, 0];
     const STATE: &[u8] = &[0, 1];
@@ -194,6 +195,30 @@ mod tests {
         machine.command(0x144, CLEAR).unwrap();
         assert_eq!(machine.read_pcr(5), [0; 32]);
         assert_eq!(machine.tpm.state().reset.restart_count, 2);
+    }
+
+    /// Linux tells by the key of the NULL hierarchy whether its TPM was reset behind its back.
+    #[test]
+    fn only_a_reset_makes_another_null_seed() {
+        let mut machine = Machine::started();
+        let mut name_after = |shutdown: Option<&[u8]>, startup: &[u8]| {
+            if let Some(shutdown) = shutdown {
+                machine.command(0x145, shutdown).unwrap();
+            }
+            machine.power_cycle();
+            machine.command(0x144, startup).unwrap();
+            let template = body(b"", b"", &storage_key());
+            machine.authorised(0x131, &[NULL], &template).unwrap();
+            let public = machine.command(0x173, &[0x80, 0, 0, 0]).unwrap();
+            machine.command(0x165, &[0x80, 0, 0, 0]).unwrap();
+            public
+        };
+        let first = name_after(None, CLEAR);
+        assert_eq!(name_after(Some(STATE), STATE), first, "Resume");
+        assert_eq!(name_after(Some(STATE), CLEAR), first, "Restart");
+        let second = name_after(Some(CLEAR), CLEAR);
+        assert_ne!(second, first, "Reset");
+        assert_ne!(name_after(None, CLEAR), second, "Reset without a shutdown");
     }
 
     #[test]
