@@ -3,13 +3,13 @@
 
 use zeroize::Zeroize;
 
-use super::capacity::{NV_INDICES, PERSISTENT_OBJECTS};
+use super::capacity::{NV_INDICES, PERSISTENT_OBJECTS, TIMERS};
 use super::groups::{Orderly, Permanent};
 use super::launch::Launch;
 use super::object::{Object, Persistents, Transients};
 use super::record::RECORD_VERSION;
 use super::tracked::Tracked;
-use super::{Fault, Mode, State};
+use super::{Fault, Mode, State, Timer};
 use crate::platform::{Platform, PlatformFault, RecordKind, RecordName, Storage};
 use crate::session::Sessions;
 use crate::structure::handle::{Handle, HandleKind};
@@ -150,6 +150,7 @@ pub fn load(state: &mut State, platform: &mut dyn Platform, scratch: &mut [u8]) 
     state.transients = Transients::new();
     state.prepared.clear();
     state.sessions = Sessions::new();
+    state.timers = [Timer::STOPPED; TIMERS];
     state.launch = Launch::NONE;
     state.persistents = Persistents::new();
     state.nv.clear();

@@ -124,14 +124,39 @@ pub struct State {
 }
 
 /// An authenticated countdown timer (Part 1, 40).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
-    /// TPM time at which it expires; `None` when it isn't running.
+    /// TPM time at which it expires; `None` when it isn't running, all ones when it never expires.
     pub expires_ms: Option<u64>,
     /// Signaled.
     pub is_signaled: bool,
     /// The signal survives a Resume.
     pub preserves_signaled: bool,
+    /// It was set since the last TPM2_Startup.
+    pub is_set: bool,
+}
+
+impl Timer {
+    /// Neither runs nor signals.
+    pub const STOPPED: Self =
+        Self { expires_ms: None, is_signaled: false, preserves_signaled: false, is_set: false };
+    /// The timeout in seconds of one that never expires.
+    pub const NEVER_S: u32 = u32::MAX;
+
+    /// Lets it run so many seconds from now on; none stop it.
+    pub fn run(&mut self, timeout_s: u32, now_ms: u64) {
+        self.expires_ms = match timeout_s {
+            0 => None,
+            Self::NEVER_S => Some(u64::MAX),
+            _ => Some(now_ms.saturating_add(u64::from(timeout_s).saturating_mul(1000))),
+        };
+    }
+
+    /// The seconds that are left.
+    pub fn left_s(&self, now_ms: u64) -> u32 {
+        let left_ms = self.expires_ms.unwrap_or_default().saturating_sub(now_ms);
+        u32::try_from(left_ms.div_ceil(1000)).unwrap_or(Self::NEVER_S)
+    }
 }
 
 impl Fault {
@@ -165,8 +190,7 @@ impl State {
             prepared: PreparedKeys::new(),
             sessions: Sessions::new(),
             clock: Clock::new(),
-            timers: [Timer { expires_ms: None, is_signaled: false, preserves_signaled: false };
-                capacity::TIMERS],
+            timers: [Timer::STOPPED; capacity::TIMERS],
             origin: Origin { locality: 0, is_measured: false },
             launch: Launch::NONE,
             shutdown_before: Shutdown::None,

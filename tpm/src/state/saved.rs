@@ -3,12 +3,12 @@
 
 use zeroize::Zeroize;
 
-use super::State;
 use super::capacity::{ACTIVE_SESSIONS, TIMERS};
 use super::groups::{StateClear, StateReset};
 use super::launch::Origin;
 use super::pcr::{BANKS, PcrValues, pcr_attributes};
 use super::record::RECORD_VERSION;
+use super::{State, Timer};
 use crate::crypto::hash::Digest;
 use crate::platform::{Platform, RECORD_SIZE_MAX, RecordKind, RecordName};
 use crate::session::Active;
@@ -46,7 +46,7 @@ fn write(state: &State, writer: &mut Writer<'_>) -> Result<()> {
         }
     }
     for timer in &state.timers {
-        writer.value(&(timer.is_signaled && timer.preserves_signaled))?;
+        writer.value(&timer.is_signaled)?;
         writer.value(&timer.preserves_signaled)?;
     }
     for bank in BANKS {
@@ -56,7 +56,16 @@ fn write(state: &State, writer: &mut Writer<'_>) -> Result<()> {
             writer.bytes(value.unwrap_or(&Digest::zero(bank)).as_bytes())?;
         }
     }
-    Ok(())
+    state.timers.iter().try_for_each(|timer| writer.value(&left_s(timer, state.clock.time_ms())))
+}
+
+/// The seconds that a timer has left. Of one that was not set since the start it is half of them:
+/// who only saves the state and resumes does not hold up the timer.
+fn left_s(timer: &Timer, now_ms: u64) -> u32 {
+    match timer.left_s(now_ms) {
+        left_s if timer.is_set || left_s == Timer::NEVER_S => left_s,
+        left_s => left_s.div_ceil(2),
+    }
 }
 
 /// Takes back the saved state: all of it for a Resume, which must start as the TPM was started
@@ -96,6 +105,8 @@ struct Saved {
     /// Whether a timer is signaled, and whether that is preserved.
     signals: [(bool, bool); TIMERS],
     values: PcrValues,
+    /// The seconds that timers have left.
+    left_s: [u32; TIMERS],
 }
 
 impl Saved {
@@ -124,8 +135,12 @@ impl Saved {
                 *place = value.map_err(|_| ResponseCode::SIZE)?;
             }
         }
+        let mut left_s = [0; TIMERS];
+        for place in &mut left_s {
+            *place = reader.value()?;
+        }
         reader.finish()?;
-        Ok(Self { clear, reset, origin, sessions, signals, values })
+        Ok(Self { clear, reset, origin, sessions, signals, values, left_s })
     }
 
     fn restore(self, state: &mut State, is_resume: bool) {
@@ -138,11 +153,13 @@ impl Saved {
         if is_resume {
             *state.clear.change() = self.clear;
             *state.pcrs.values.change() = self.values;
-            for (timer, (is_signaled, preserves_signaled)) in
-                state.timers.iter_mut().zip(self.signals)
+            let saved = self.signals.iter().zip(self.left_s);
+            for (timer, ((is_signaled, preserves_signaled), left_s)) in
+                state.timers.iter_mut().zip(saved)
             {
-                timer.is_signaled = is_signaled;
-                timer.preserves_signaled = preserves_signaled;
+                timer.is_signaled = *is_signaled;
+                timer.preserves_signaled = *preserves_signaled;
+                timer.run(left_s, state.clock.time_ms());
             }
         }
     }

@@ -106,7 +106,7 @@ pub fn restore_volatile(state: &mut State, uptime_ms: u64, octets: &[u8]) -> Res
     for timer in &mut state.timers {
         let expires_ms = reader.value::<Maybe<u64>>()?.0;
         let (is_signaled, preserves_signaled) = (reader.value()?, reader.value()?);
-        *timer = Timer { expires_ms, is_signaled, preserves_signaled };
+        *timer = Timer { expires_ms, is_signaled, preserves_signaled, is_set: false };
     }
     restore_pcrs(&mut state.pcrs, &mut reader)?;
     restore_sessions(state, &mut reader)?;

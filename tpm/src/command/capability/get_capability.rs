@@ -61,9 +61,8 @@ fn write_vendor_values(
     Ok(list.is_more)
 }
 
-/// Writes the one entry of a group that `property` names. TPM_RC_VALUE for a group without single
-/// entries (parameter 4) and for an entry that isn't there (parameter 5), as
-/// TPM2_PolicyCapability counts them.
+/// Writes the one entry of a group that `property` names; nothing if there is none. TPM_RC_VALUE
+/// for a group without single entries (parameter 4, as TPM2_PolicyCapability counts them).
 pub(in crate::command) fn one_entry(
     state: &State,
     vendor: &Vendor,
@@ -79,10 +78,9 @@ pub(in crate::command) fn one_entry(
     let mut list = Writer::new(&mut buffer);
     write_list(state, vendor, (capability, property, 1), &mut list)
         .map_err(|_| ResponseCode::VALUE.in_parameter(4))?;
-    let absent = ResponseCode::VALUE.in_parameter(5);
     let mut reader = Reader::new(list.written());
     if reader.value::<u32>()? != 1 {
-        return Err(absent);
+        return Ok(());
     }
     let entry = reader.rest();
     let key = match capability {
@@ -91,10 +89,7 @@ pub(in crate::command) fn one_entry(
         Capability::Commands => reader.value::<u32>()? & 0xffff,
         _ => reader.value()?,
     };
-    if key != property {
-        return Err(absent);
-    }
-    writer.bytes(entry)
+    if key == property { writer.bytes(entry) } else { Ok(()) }
 }
 
 /// Writes a list, from a property on and of so many entries; whether there are more.
@@ -293,8 +288,7 @@ fn add_timers(
     }
     let all = timers().zip(&state.timers).filter(|(handle, _)| *handle >= from);
     let data = all.map(|(handle, timer)| {
-        let left_ms = timer.expires_ms.unwrap_or(0).saturating_sub(state.clock.time_ms());
-        let left_s = u32::try_from(left_ms.div_ceil(1000)).unwrap_or(u32::MAX);
+        let left_s = timer.left_s(state.clock.time_ms());
         let attributes = TimerAttributes::empty()
             .with_if(timer.is_signaled, TimerAttributes::SIGNALED)
             .with_if(timer.preserves_signaled, TimerAttributes::PRESERVE_SIGNALED);

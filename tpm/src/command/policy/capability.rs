@@ -31,10 +31,7 @@ pub fn execute(
         let mut writer = Writer::new(&mut buffer);
         let vendor = context.platform.vendor();
         one_entry(context.state, &vendor, capability, property, &mut writer)?;
-        let rest = writer.written().get(usize::from(offset)..);
-        let rest = rest.ok_or(ResponseCode::VALUE.in_parameter(2))?;
-        let compared = rest.get(..operand.len()).ok_or(ResponseCode::SIZE.in_parameter(1))?;
-        if !operation.holds(compared, &operand) {
+        if !holds(writer.written(), &operand, offset, operation)? {
             return Err(ResponseCode::POLICY);
         }
     }
@@ -49,6 +46,17 @@ pub fn execute(
     ]);
     session.policy.extend(hash, CommandCode::POLICY_CAPABILITY, &[&arguments]);
     Ok(())
+}
+
+/// Whether what stands in the entry at the offset compares so. What there is not differs from
+/// everything, and is in no other relation to anything.
+fn holds(entry: &[u8], operand: &[u8], offset: u16, operation: Comparison) -> Result<bool> {
+    if entry.is_empty() {
+        return Ok(operation == Comparison::NotEqual);
+    }
+    let rest = entry.get(usize::from(offset)..).ok_or(ResponseCode::VALUE.in_parameter(2))?;
+    let compared = rest.get(..operand.len()).ok_or(ResponseCode::SIZE.in_parameter(1))?;
+    Ok(operation.holds(compared, operand))
 }
 
 #[cfg(test)]
@@ -79,8 +87,12 @@ mod tests {
         assert_eq!(compare(&body(&[0], 9, 6, 0x112)), offset);
         let size = Err(ResponseCode::SIZE.in_parameter(1));
         assert_eq!(compare(&body(&[0; 5], 4, 6, 0x112)), size);
-        let property = Err(ResponseCode::VALUE.in_parameter(5));
-        assert_eq!(compare(&body(&[0], 0, 6, 0x115)), property);
+        // There is no property with this number.
+        let mut absent = body(&[0; 8], 9, 6, 0x115);
+        assert_eq!(compare(&absent), Err(ResponseCode::POLICY));
+        // Behind operand and offset is the operation: different is what there is not.
+        absent[13] = 1;
+        assert_eq!(compare(&absent), Ok(()));
         let group = Err(ResponseCode::VALUE.in_parameter(4));
         assert_eq!(compare(&body(&[0], 0, 5, 0)), group);
     }
