@@ -144,6 +144,9 @@ pub(super) const LOG: &[Tampering] = &[
         events.pop();
         case.vouch_for_log(log_of(&events));
     }),
+    ("a kernel of the host's choice", EventPayload, |case| {
+        case.reference.payload.as_mut().expect("an image").config.kernel = None;
+    }),
     ("two command lines", EventPayload, |case| {
         let mut events = events();
         events.push(file_event(Subject::CommandLine, 3, &[3; 48]));
