@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Processor time that a TPM server needs for a command: ours beside libtpms (swtpm), in one run.
 //!
-//! Both serve the same raw frames on loopback, on the same processor, and take turns at each row. A
-//! row's ratio is the median of the ratios of its turns: what slows the machine down for longer than
-//! a turn slows both down. Times are the servers' own (from the kernel's scheduler), transport
+//! Both serve the same raw frames on loopback, on the same processor, and take turns at each row.
+//! A row's ratio is the median of the ratios of its turns: what slows the machine down for longer
+//! than a turn slows both down. Times are the servers' own (from the kernel's scheduler), transport
 //! included; only ratios say anything.
 #![forbid(unsafe_code)]
 

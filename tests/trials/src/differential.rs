@@ -194,7 +194,7 @@ pub fn episode<A: Transport, B: Transport>(
     choices: Choices<'_>,
     length: usize,
 ) -> Episode {
-    let mut generator = Generator::new(choices);
+    let mut generator = Generator::for_both(choices);
     let mut episode = Episode::default();
     for _ in 0..length {
         let step = generator.next_step();

@@ -80,6 +80,7 @@ pub const fn fields(code: CommandCode) -> &'static [Field] {
         CommandCode::EC_EPHEMERAL => &[Opaque, Word(2)],
         CommandCode::COMMIT => &[Opaque, Opaque, Opaque, Word(2)],
         CommandCode::Z_GEN_2_PHASE => &[Opaque, Opaque],
+        CommandCode::ECC_ENCRYPT => &[Opaque, Sized, Sized],
         _ => &[Rest],
     }
 }

@@ -40,7 +40,7 @@ impl Transport for Recorder {
 /// The commands of an episode, up to a loss of power: the harness has none.
 fn input(seed: u64) -> Vec<u8> {
     let mut side = Side::new(Recorder { machine: Machine::new(), input: Vec::new() });
-    let mut generator = Generator::new(Choices::from_seed(seed));
+    let mut generator = Generator::for_one(Choices::from_seed(seed));
     // The harness starts the TPM itself.
     let startup = generator.next_step();
     let outcome = side.perform(&startup);

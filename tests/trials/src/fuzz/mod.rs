@@ -63,7 +63,7 @@ pub fn raw_commands(octets: &[u8]) {
 /// On a finding.
 pub fn sequences(octets: &[u8]) {
     let mut side = Side::new(Watched::new(Machine::new()));
-    let mut generator = Generator::new(Choices::from_octets(octets));
+    let mut generator = Generator::for_one(Choices::from_octets(octets));
     for _ in 0..COMMANDS_MAX {
         if generator.is_exhausted() {
             break;

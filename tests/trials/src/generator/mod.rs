@@ -7,6 +7,7 @@ mod approvals;
 mod broken;
 mod duplication;
 mod keys;
+mod newer;
 mod nv;
 mod objects;
 mod pcr;
@@ -46,6 +47,8 @@ const AUTH_FAIL_MASK: u32 = 0x8bf;
 
 /// A generator of one episode.
 pub struct Generator<'a> {
+    /// Whether its commands may be such that libtpms doesn't have.
+    is_for_one: bool,
     choices: Choices<'a>,
     world: World,
     next_id: StepId,
@@ -57,9 +60,19 @@ pub struct Generator<'a> {
 
 impl<'a> Generator<'a> {
     /// An episode that begins with a new TPM: it is started, and what TPMs may choose for
-    /// themselves is set.
-    pub fn new(choices: Choices<'a>) -> Self {
+    /// themselves is set. Its commands are those that libtpms 0.9 has too.
+    pub fn for_both(choices: Choices<'a>) -> Self {
+        Self::new(choices, false)
+    }
+
+    /// The same with all commands of the engine.
+    pub fn for_one(choices: Choices<'a>) -> Self {
+        Self::new(choices, true)
+    }
+
+    fn new(choices: Choices<'a>, is_for_one: bool) -> Self {
         let mut generator = Self {
+            is_for_one,
             choices,
             world: World::default(),
             next_id: 0,
@@ -153,6 +166,10 @@ impl<'a> Generator<'a> {
             let place = self.choices.below(self.world.objects.len());
             let handle = self.world.objects.remove(place).handle;
             self.plan_flush(handle);
+        }
+        if self.is_for_one && self.choices.once_in(8) {
+            self.about_newer();
+            return;
         }
         match self.choices.below(100) {
             0..22 => self.about_objects(),

@@ -11,29 +11,29 @@ use crate::step::{Command, Handle};
 const HANDLES: [u32; 5] = [0x0100_0001, 0x0100_0002, 0x0180_0003, 0x01c0_0004, 0x0100_0005];
 
 /// Bits of TPMA_NV.
-mod attribute {
-    pub(super) const PPWRITE: u32 = 1;
-    pub(super) const OWNERWRITE: u32 = 1 << 1;
-    pub(super) const AUTHWRITE: u32 = 1 << 2;
-    pub(super) const POLICYWRITE: u32 = 1 << 3;
-    pub(super) const POLICY_DELETE: u32 = 1 << 10;
-    pub(super) const WRITELOCKED: u32 = 1 << 11;
-    pub(super) const WRITEALL: u32 = 1 << 12;
-    pub(super) const WRITEDEFINE: u32 = 1 << 13;
-    pub(super) const WRITE_STCLEAR: u32 = 1 << 14;
-    pub(super) const GLOBALLOCK: u32 = 1 << 15;
-    pub(super) const PPREAD: u32 = 1 << 16;
-    pub(super) const OWNERREAD: u32 = 1 << 17;
-    pub(super) const AUTHREAD: u32 = 1 << 18;
-    pub(super) const POLICYREAD: u32 = 1 << 19;
-    pub(super) const NO_DA: u32 = 1 << 25;
-    pub(super) const ORDERLY: u32 = 1 << 26;
-    pub(super) const CLEAR_STCLEAR: u32 = 1 << 27;
-    pub(super) const READ_STCLEAR: u32 = 1 << 31;
+pub(super) mod attribute {
+    pub(in crate::generator) const PPWRITE: u32 = 1;
+    pub(in crate::generator) const OWNERWRITE: u32 = 1 << 1;
+    pub(in crate::generator) const AUTHWRITE: u32 = 1 << 2;
+    pub(in crate::generator) const POLICYWRITE: u32 = 1 << 3;
+    pub(in crate::generator) const POLICY_DELETE: u32 = 1 << 10;
+    pub(in crate::generator) const WRITELOCKED: u32 = 1 << 11;
+    pub(in crate::generator) const WRITEALL: u32 = 1 << 12;
+    pub(in crate::generator) const WRITEDEFINE: u32 = 1 << 13;
+    pub(in crate::generator) const WRITE_STCLEAR: u32 = 1 << 14;
+    pub(in crate::generator) const GLOBALLOCK: u32 = 1 << 15;
+    pub(in crate::generator) const PPREAD: u32 = 1 << 16;
+    pub(in crate::generator) const OWNERREAD: u32 = 1 << 17;
+    pub(in crate::generator) const AUTHREAD: u32 = 1 << 18;
+    pub(in crate::generator) const POLICYREAD: u32 = 1 << 19;
+    pub(in crate::generator) const NO_DA: u32 = 1 << 25;
+    pub(in crate::generator) const ORDERLY: u32 = 1 << 26;
+    pub(in crate::generator) const CLEAR_STCLEAR: u32 = 1 << 27;
+    pub(in crate::generator) const READ_STCLEAR: u32 = 1 << 31;
     /// What indices often have.
-    pub(super) const USUAL: u32 = OWNERWRITE | AUTHWRITE | OWNERREAD | AUTHREAD;
+    pub(in crate::generator) const USUAL: u32 = OWNERWRITE | AUTHWRITE | OWNERREAD | AUTHREAD;
     /// What some have.
-    pub(super) const SOME: [u32; 16] = [
+    pub(in crate::generator) const SOME: [u32; 16] = [
         PPWRITE,
         POLICYWRITE,
         POLICY_DELETE,

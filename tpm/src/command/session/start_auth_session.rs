@@ -109,7 +109,7 @@ fn salt(
         return Err(ResponseCode::VALUE.in_parameter(2));
     }
     decrypt_secret(context, tpm_key, b"SECRET", encrypted).map_err(|code| match code {
-        ResponseCode::ECC_POINT => ResponseCode::VALUE.in_parameter(2),
+        ResponseCode::ECC_POINT | ResponseCode::SIZE => ResponseCode::VALUE.in_parameter(2),
         other => other.in_parameter(2),
     })
 }
@@ -151,6 +151,7 @@ fn session_key(
 
 #[cfg(test)]
 mod tests {
+    use crate::command::object::create_primary::tests::{body as create_body, storage_key};
     use crate::session::SessionKind;
     use crate::structure::response_code::ResponseCode;
     use crate::testing::{Machine, OWNER, parameters};
@@ -188,6 +189,19 @@ mod tests {
         assert_eq!(start(&body([OWNER, NULL], 16, &[], plain)), owner);
         let object = Err(ResponseCode::REFERENCE_H0);
         assert_eq!(start(&body([0x8000_0000, NULL], 16, &[1], plain)), object);
+    }
+
+    #[test]
+    fn a_salt_that_is_no_point_is_a_wrong_value() {
+        let mut machine = Machine::started();
+        machine.authorised(0x131, &[OWNER], &create_body(b"", b"", &storage_key())).unwrap();
+        let value = Err(ResponseCode::VALUE.in_parameter(2));
+        let no_point = [&[0, 32][..], &[1; 32], &[0, 32], &[1; 32]].concat();
+        let long_coordinate = [&[0x80, 32][..], &[1; 32], &[0, 32], &[1; 32]].concat();
+        for salt in [no_point, long_coordinate] {
+            let body = body([0x8000_0000, NULL], 16, &salt, &[0x10, 0x0b]);
+            assert_eq!(machine.command(0x176, &body), value);
+        }
     }
 
     #[test]
