@@ -103,66 +103,9 @@ impl Generator<'_> {
         self.plan_authorised_loading(command, creation.object, 0);
     }
 
-    /// Objects whose keys are the same for both TPMs.
     fn load_external(&mut self) {
         let auth = self.some_auth();
-        let base = attribute::USER_WITH_AUTH;
-        let base = if self.choices.once_in(12) { base | attribute::FIXED_TPM } else { base };
-        let hash = tpm::crypto::hash::HashAlgorithm::Sha256;
-        let seed = [0x33; 32];
-        let (class, public, sensitive) = match self.choices.below(6) {
-            0 => {
-                let key = *b"sixteen octets!!";
-                let unique = hash.digest(&[&seed, &key]);
-                let public = Octets::new().words(&[0x25, 0x0b]);
-                let own = base | attribute::SIGN | attribute::DECRYPT;
-                let mode = *self.choices.one_of(&[0x10, 0x43, 0x40]);
-                let public = public.u32(own).sized(&[]).words(&[6, 128, mode]).sized(&unique);
-                (
-                    Class::Cipher,
-                    public,
-                    Octets::new().u16(0x25).sized(&auth).sized(&seed).sized(&key),
-                )
-            }
-            1 => {
-                let key = b"an HMAC key";
-                let unique = hash.digest(&[&seed, key]);
-                let public = Octets::new().words(&[8, 0x0b]).u32(base | attribute::SIGN);
-                let public = public.sized(&[]).words(&[5, 0x0b]).sized(&unique);
-                (Class::Mac, public, Octets::new().u16(8).sized(&auth).sized(&seed).sized(key))
-            }
-            2 => {
-                // The base point of P-256, whose private key is 1.
-                let public = Octets::new().words(&[0x23, 0x0b]).u32(base | attribute::SIGN);
-                let public = public.sized(&[]).words(&[0x10, 0x10, 3, 0x10]);
-                let public = public.sized(&P256_BASE[0]).sized(&P256_BASE[1]);
-                let sensitive = Octets::new().u16(0x23).sized(&auth).sized(&[]).sized(&one());
-                (Class::SignEcc, public, sensitive)
-            }
-            3 => {
-                let (modulus, prime) = rsa_key();
-                let own = base | attribute::SIGN | attribute::DECRYPT;
-                let public = Octets::new().words(&[1, 0x0b]).u32(own);
-                let public = public.sized(&[]).words(&[0x10, 0x10, 2048, 0, 0]);
-                let sensitive = Octets::new().u16(1).sized(&auth).sized(&[]).sized(prime);
-                (Class::Rsa, public.sized(modulus), sensitive)
-            }
-            4 => {
-                // For agreement: the same key.
-                let public = Octets::new().words(&[0x23, 0x0b]).u32(base | attribute::DECRYPT);
-                let public = public.sized(&[]).words(&[0x10, 0x10, 3, 0x10]);
-                let public = public.sized(&P256_BASE[0]).sized(&P256_BASE[1]);
-                let sensitive = Octets::new().u16(0x23).sized(&auth).sized(&[]).sized(&one());
-                (Class::Agreement, public, sensitive)
-            }
-            _ => {
-                let public = Octets::new().words(&[1, 0x0b]).u32(base | attribute::SIGN);
-                let public = public.sized(&[]).words(&[0x10, 0x10, 2048, 0, 0]);
-                let mut modulus = [0xc5; 256];
-                modulus[255] = 0x01;
-                (Class::PublicOnly, public.sized(&modulus), Octets::new())
-            }
-        };
+        let (class, public, sensitive) = self.some_external(&auth);
         let hierarchy = if sensitive.0.is_empty() { OWNER } else { NULL };
         let hierarchy = if self.choices.once_in(10) { PLATFORM } else { hierarchy };
         let octets = Octets::new().sized(&sensitive.0).sized(&public.0);
@@ -173,6 +116,64 @@ impl Generator<'_> {
             let (policy, is_tainted) = (Policy::None, false);
             Effect::Loaded(Object { handle, class, auth, policy, is_tainted, name })
         });
+    }
+
+    /// An object whose keys are the same for both TPMs: its public and its sensitive area.
+    fn some_external(&mut self, auth: &[u8]) -> (Class, Octets, Octets) {
+        let base = attribute::USER_WITH_AUTH;
+        let base = if self.choices.once_in(12) { base | attribute::FIXED_TPM } else { base };
+        let hash = tpm::crypto::hash::HashAlgorithm::Sha256;
+        let seed = [0x33; 32];
+        match self.choices.below(6) {
+            0 => {
+                let key = *b"sixteen octets!!";
+                let unique = hash.digest(&[&seed, &key]);
+                let public = Octets::new().words(&[0x25, 0x0b]);
+                let own = base | attribute::SIGN | attribute::DECRYPT;
+                let mode = *self.choices.one_of(&[0x10, 0x43, 0x40]);
+                let public = public.u32(own).sized(&[]).words(&[6, 128, mode]).sized(&unique);
+                let sensitive = Octets::new().u16(0x25).sized(auth).sized(&seed).sized(&key);
+                (Class::Cipher, public, sensitive)
+            }
+            1 => {
+                let key = b"an HMAC key";
+                let unique = hash.digest(&[&seed, key]);
+                let public = Octets::new().words(&[8, 0x0b]).u32(base | attribute::SIGN);
+                let public = public.sized(&[]).words(&[5, 0x0b]).sized(&unique);
+                (Class::Mac, public, Octets::new().u16(8).sized(auth).sized(&seed).sized(key))
+            }
+            2 => {
+                // The base point of P-256, whose private key is 1.
+                let public = Octets::new().words(&[0x23, 0x0b]).u32(base | attribute::SIGN);
+                let public = public.sized(&[]).words(&[0x10, 0x10, 3, 0x10]);
+                let public = public.sized(&P256_BASE[0]).sized(&P256_BASE[1]);
+                let sensitive = Octets::new().u16(0x23).sized(auth).sized(&[]).sized(&one());
+                (Class::SignEcc, public, sensitive)
+            }
+            3 => {
+                let (modulus, prime) = rsa_key();
+                let own = base | attribute::SIGN | attribute::DECRYPT;
+                let public = Octets::new().words(&[1, 0x0b]).u32(own);
+                let public = public.sized(&[]).words(&[0x10, 0x10, 2048, 0, 0]);
+                let sensitive = Octets::new().u16(1).sized(auth).sized(&[]).sized(prime);
+                (Class::Rsa, public.sized(modulus), sensitive)
+            }
+            4 => {
+                // For agreement: the same key.
+                let public = Octets::new().words(&[0x23, 0x0b]).u32(base | attribute::DECRYPT);
+                let public = public.sized(&[]).words(&[0x10, 0x10, 3, 0x10]);
+                let public = public.sized(&P256_BASE[0]).sized(&P256_BASE[1]);
+                let sensitive = Octets::new().u16(0x23).sized(auth).sized(&[]).sized(&one());
+                (Class::Agreement, public, sensitive)
+            }
+            _ => {
+                let public = Octets::new().words(&[1, 0x0b]).u32(base | attribute::SIGN);
+                let public = public.sized(&[]).words(&[0x10, 0x10, 2048, 0, 0]);
+                let mut modulus = [0xc5; 256];
+                modulus[255] = 0x01;
+                (Class::PublicOnly, public.sized(&modulus), Octets::new())
+            }
+        }
     }
 
     fn create_loaded(&mut self) {
