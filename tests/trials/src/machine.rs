@@ -15,6 +15,7 @@ use tpm::crypto::rsa::Portable;
 use tpm::platform::{
     KeyFault, Keys, Platform, PlatformFault, PrimeSearch, PrimeSource, RecordName, Storage, Vendor,
 };
+use tpm::provision::{ProvisionFault, VOLATILE_SIZE_MAX};
 use tpm::state::State;
 
 use crate::transport::Transport;
@@ -184,6 +185,30 @@ impl Machine {
         let mut machine = Self { tpm: Box::new(Tpm::new()), platform };
         machine.tpm.power_on(&mut machine.platform);
         machine
+    }
+
+    /// What a loss of power would take.
+    ///
+    /// # Panics
+    /// When the TPM is in failure mode.
+    pub fn volatile_state(&mut self) -> Vec<u8> {
+        let mut octets = vec![0; VOLATILE_SIZE_MAX];
+        let size = self.tpm.save_volatile(&mut self.platform, &mut octets).expect("a sound TPM");
+        octets.truncate(size);
+        octets
+    }
+
+    /// Goes on from a volatile state, before TPM2_Startup.
+    ///
+    /// # Errors
+    /// It is none; the TPM is then in failure mode.
+    ///
+    /// # Panics
+    /// When the state is not valid afterwards, though the TPM says that it works.
+    pub fn restore_volatile(&mut self, octets: &[u8]) -> Result<(), ProvisionFault> {
+        self.tpm.restore_volatile(&mut self.platform, octets)?;
+        tpm::invariant::check(self.tpm.state()).expect("a valid state");
+        Ok(())
     }
 
     /// What is in the machine's storage.
