@@ -130,7 +130,9 @@ fn a_shutdown_makes_the_next_start_orderly() {
     tpm.authorised(NV_WRITE, &[INDEX, INDEX], 1, &write).expect("it is written");
     drop(tpm);
     let third = start_of(&mut state.start());
-    assert_eq!(third.reset_count, second.reset_count + 1);
+    let expected =
+        Start { reset_count: second.reset_count + 1, is_clock_safe: false, was_orderly: false };
+    assert_eq!(third, expected);
 }
 
 /// TPM_PT_LOCKOUT_COUNTER.

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// TPM_RS_PW.
 pub(crate) const PASSWORD: u32 = 0x4000_0009;
+/// TPM_SU_CLEAR.
+pub(crate) const STARTUP_CLEAR: u16 = 0;
 /// TPM_RC_RETRY.
 const RETRY: u32 = 0x922;
 /// Times that a command is sent.
@@ -51,7 +53,17 @@ impl Tpm {
     }
 
     /// Starts a server that listens on `socket`; `folder` goes with it.
-    pub(crate) fn start(mut command: Command, socket: &Path, folder: PathBuf) -> Self {
+    pub(crate) fn start(command: Command, socket: &Path, folder: PathBuf) -> Self {
+        Self::start_with(command, socket, folder, STARTUP_CLEAR)
+    }
+
+    /// The same, with this TPM_SU in TPM2_Startup.
+    pub(crate) fn start_with(
+        mut command: Command,
+        socket: &Path,
+        folder: PathBuf,
+        startup: u16,
+    ) -> Self {
         let mut process = command.stdin(Stdio::null()).spawn().expect("the server starts");
         let began = Instant::now();
         let stream = loop {
@@ -66,7 +78,7 @@ impl Tpm {
             }
         };
         let mut tpm = Self { process, stream, folder };
-        match tpm.command(0x144, &[0, 0]) {
+        match tpm.command(0x144, &startup.to_be_bytes()) {
             // TPM_RC_INITIALIZE: it was started already.
             Ok(_) | Err(0x100) => tpm,
             Err(code) => panic!("TPM2_Startup: {code:#x}"),

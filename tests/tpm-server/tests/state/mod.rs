@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A state on disk that outlives its servers.
 
-use crate::client::{Tpm, new_folder};
+use crate::client::{STARTUP_CLEAR, Tpm, new_folder};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -28,11 +28,16 @@ impl State {
 
     /// This project's server, with the state.
     pub(crate) fn start(&self) -> Tpm {
+        self.start_with(STARTUP_CLEAR)
+    }
+
+    /// The same, with this TPM_SU in TPM2_Startup.
+    pub(crate) fn start_with(&self, startup: u16) -> Tpm {
         let folder = self.sockets();
         let socket = folder.join("socket");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tpm_server"));
         command.arg("--state").arg(self.file("state")).arg("--unix").arg(&socket);
-        Tpm::start(command, &socket, folder)
+        Tpm::start_with(command, &socket, folder, startup)
     }
 }
 
