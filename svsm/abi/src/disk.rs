@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which of the host's disks is for the TPM's state: the host says so in a fw_cfg file. The SVSM
-//! takes that disk; the emulated machine hides it from the guest.
+//! takes that disk. The emulated machine hides a PCI function from the guest; it has no devices
+//! over MMIO, and says in its log that it doesn't hide one.
 
 /// The file. Its text is `pci DEVICE.FUNCTION` (on bus 0) or `mmio ADDRESS`, in hexadecimal.
 pub const DISK_FILE: &str = "opt/org.macadamia-svsm/disk";

@@ -68,6 +68,7 @@ struct World {
 pub(super) struct Memory(Rc<RefCell<World>>);
 
 /// The driver's view of the registers.
+#[derive(Clone)]
 pub(super) struct FakeTransport(Rc<RefCell<World>>);
 
 /// Memory and registers of a device.

@@ -19,6 +19,8 @@ mod bars;
 pub mod block;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod fake_registers;
 pub mod mmio;
 pub mod pci;
 mod queue;
