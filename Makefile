@@ -62,8 +62,8 @@ figures: install ## measure what docs/performance.md reports
 bench: install ## processor time of each TPM command, beside libtpms (ARGS="--help")
 	@tests/bench/run $(ARGS)
 
-attest: install ## boot, collect evidence in the guest, check it on the host (CPUS=2)
-	@$(CARGO) run --quiet --package attestation -- $(CPUS)
+attest: install ## boot, collect evidence in the guest, check it on the host (CPUS=2, STATE=disk)
+	@$(CARGO) run --quiet --package attestation -- $(CPUS) $(if $(STATE),'$(STATE)')
 
 cross-check: install ## launch digest, ID block and reports against others' implementations
 	@tests/cross-check/run

@@ -30,6 +30,7 @@ pub mod event_log;
 pub mod evidence;
 pub mod fuzz;
 pub mod hash;
+pub mod last_seen;
 pub mod manifest;
 pub mod public_area;
 pub mod quote;

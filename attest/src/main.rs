@@ -19,6 +19,7 @@ use attest::{
     chain::{Chain, Roots},
     credential::SECRET_BYTES,
     endorsement::{self, Issuer},
+    last_seen,
     manifest::FreshnessRoot,
     public_area::PublicArea,
     report::Nonce,
@@ -27,7 +28,6 @@ use attest::{
 };
 use getrandom::{SysRng, rand_core::UnwrapErr};
 use options::{Options, OptionsError, Task};
-use serde_json::{Value, json};
 use zerocopy::IntoBytes;
 use zeroize::Zeroizing;
 
@@ -152,9 +152,7 @@ impl<'options> Session<'options> {
         let question = self.question(activation.as_ref());
         let (verdict, freshness) = verify(evidence, &question, &self.reference);
         if let (Some(root), Some(path)) = (freshness, &self.options.last_seen) {
-            let digest = hex::encode(root.digest);
-            let root = json!({ "epoch": root.epoch, "sequence": root.sequence, "digest": digest });
-            replace(path, &format!("{root}\n"))?;
+            replace(path, &last_seen::to_text(&root))?;
         }
         if let (true, Some(path)) = (verdict.is_accepted(), &self.options.ek_pem) {
             // What was accepted is a key of the manifest's, and can be written.
@@ -195,7 +193,7 @@ fn reference(options: &Options) -> Result<Reference, Box<dyn Error>> {
         chip_id: options.chip_id,
         ek_issuer: options.ek_issuer.as_deref().map(read).transpose()?,
         persistent_state: options.persistent_state || options.last_seen.is_some(),
-        last_seen: options.last_seen.as_deref().map(last_seen).transpose()?.flatten(),
+        last_seen: options.last_seen.as_deref().map(read_last_seen).transpose()?.flatten(),
         roots: Roots { test_root: options.trust_test_root },
         time_s: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
         ..Reference::default()
@@ -214,21 +212,14 @@ fn reference(options: &Options) -> Result<Reference, Box<dyn Error>> {
 }
 
 /// The root of the last accepted evidence; `None` before the first.
-fn last_seen(path: &Path) -> Result<Option<FreshnessRoot>, Box<dyn Error>> {
+fn read_last_seen(path: &Path) -> Result<Option<FreshnessRoot>, String> {
     // Only where nothing is there: a file that can't be read isn't forgotten.
-    let bytes = match fs::read(path) {
+    let file = match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other.map_err(|error| format!("{}: {error}", path.display()))?,
     };
-    let file: Value =
-        serde_json::from_slice(&bytes).map_err(|error| format!("{}: {error}", path.display()))?;
-    let malformed = || format!("{}: not a freshness root", path.display());
-    let digest = file["digest"].as_str().and_then(|text| hex::decode(text).ok());
-    Ok(Some(FreshnessRoot {
-        epoch: file["epoch"].as_u64().ok_or_else(malformed)?,
-        sequence: file["sequence"].as_u64().ok_or_else(malformed)?,
-        digest: digest.and_then(|digest| digest.try_into().ok()).ok_or_else(malformed)?,
-    }))
+    let root = last_seen::parse(&file);
+    root.ok_or_else(|| format!("{}: not a freshness root", path.display())).map(Some)
 }
 
 fn certificates(options: &Options) -> Result<Option<Chain>, Box<dyn Error>> {

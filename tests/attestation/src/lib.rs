@@ -17,6 +17,7 @@ use attest::{
     Evidence, Reference, Verdict,
     chain::Roots,
     credential::{Credential, SECRET_BYTES},
+    manifest::FreshnessRoot,
     report::Nonce,
     verify::{Activation, Question, verify, verify_platform},
 };
@@ -41,10 +42,12 @@ pub struct Conversation {
     pub json: String,
     /// The same, read.
     pub evidence: Evidence,
-    /// The credential, and what came back.
-    pub activation: Activation,
+    /// The credential, and what came back; `None` when the platform was refused before.
+    pub activation: Option<Activation>,
     /// What came of it.
     pub verdict: Verdict,
+    /// What to remember of the vTPM's state, if all is accepted and it persists.
+    pub freshness: Option<FreshnessRoot>,
 }
 
 impl Conversation {
@@ -56,7 +59,9 @@ impl Conversation {
         let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
         let igvm = machine.igvm().map(fs::read).transpose().map_err(failed)?.unwrap_or_default();
         fs::create_dir_all(folder).map_err(failed)?;
-        let Activation { secret, returned } = &self.activation;
+        let Some(Activation { secret, returned }) = &self.activation else {
+            return Err(Failure::new("what is refused is not worth keeping"));
+        };
         for (name, bytes) in [
             ("evidence.json", self.json.as_bytes()),
             ("nonce", hex::encode(self.nonce).as_bytes()),
@@ -132,16 +137,20 @@ pub fn converse(
         hex::encode(nonce)
     ))?;
     let evidence = parse(&json)?;
-    let (secret, credential) = credential(&evidence, &nonce, reference)?;
-    let returned = machine.check(&format!(
-        "attest-agent activate --credential {}",
-        hex::encode(credential.to_file())
-    ))?;
-    let returned = hex::decode(returned.trim()).map_err(|error| Failure::new(error.to_string()))?;
-    let activation = Activation { secret, returned };
-    let question = Question { nonce: &nonce, chain: None, activation: Some(&activation) };
-    let (verdict, _) = verify(&evidence, &question, reference);
-    Ok(Conversation { nonce, json, evidence, activation, verdict })
+    let activation = match credential(&evidence, &nonce, reference)? {
+        None => None,
+        Some((secret, credential)) => {
+            let credential = hex::encode(credential.to_file());
+            let returned =
+                machine.check(&format!("attest-agent activate --credential {credential}"))?;
+            let returned = hex::decode(returned.trim());
+            let returned = returned.map_err(|error| Failure::new(error.to_string()))?;
+            Some(Activation { secret, returned })
+        }
+    };
+    let question = Question { nonce: &nonce, chain: None, activation: activation.as_ref() };
+    let (verdict, freshness) = verify(&evidence, &question, reference);
+    Ok(Conversation { nonce, json, evidence, activation, verdict, freshness })
 }
 
 /// Reads what the agent printed.
@@ -152,21 +161,21 @@ pub fn parse(json: &str) -> Result<Evidence> {
     Evidence::parse(json.as_bytes()).map_err(|refused| Failure::new(refused.to_string()))
 }
 
-/// A credential for the keys in the evidence, if the platform is believed, and the secret in it.
+/// A credential for the keys in the evidence, and the secret in it; `None` when the platform is
+/// refused.
 ///
 /// # Errors
-/// The platform is refused: the verdict so far.
+/// No credential can be made for these keys.
 pub fn credential(
     evidence: &Evidence,
     nonce: &Nonce,
     reference: &Reference,
-) -> Result<([u8; SECRET_BYTES], Credential)> {
+) -> Result<Option<([u8; SECRET_BYTES], Credential)>> {
     let question = Question { nonce, chain: None, activation: None };
-    let (verdict, vouched) = verify_platform(evidence, &question, reference);
-    let vouched =
-        vouched.ok_or_else(|| Failure::new(format!("the platform is refused\n{verdict}")))?;
+    let (_, vouched) = verify_platform(evidence, &question, reference);
+    let Some(vouched) = vouched else { return Ok(None) };
     let secret = random()?;
     let credential = vouched.credential(nonce, &secret, &mut UnwrapErr(SysRng));
     let credential = credential.ok_or_else(|| Failure::new("no credential for this key"))?;
-    Ok((secret, credential))
+    Ok(Some((secret, credential)))
 }

@@ -57,8 +57,7 @@ xxd -p -c 64 secret
 /// The whole conversation with manifest version 0 and the RSA endorsement key in it.
 ///
 /// # Errors
-/// A command failed, the platform is refused, or tpm2-tools on this side come to another conclusion
-/// than the verifier.
+/// A command failed, or tpm2-tools on this side come to another conclusion than the verifier.
 pub fn converse(machine: &mut Machine, reference: &Reference) -> Result<Verdict> {
     let nonce = random()?;
     let given = format!("nonce={}", hex::encode(nonce));
@@ -76,10 +75,14 @@ pub fn converse(machine: &mut Machine, reference: &Reference) -> Result<Verdict>
         event_log: machine.run("tail -c +37 /sys/firmware/acpi/tables/OEMT")?.stdout,
         ..Evidence::default()
     };
-    let (secret, credential) = credential(&evidence, &nonce, reference)?;
-    let returned = activate(machine, &credential.to_file())?;
-    let activation = Activation { secret, returned };
-    let question = Question { nonce: &nonce, chain: None, activation: Some(&activation) };
+    let activation = match credential(&evidence, &nonce, reference)? {
+        None => None,
+        Some((secret, credential)) => {
+            let returned = activate(machine, &credential.to_file())?;
+            Some(Activation { secret, returned })
+        }
+    };
+    let question = Question { nonce: &nonce, chain: None, activation: activation.as_ref() };
     let (verdict, _) = verify(&evidence, &question, reference);
     if verdict.is_accepted() {
         Tools::new(machine)?.converse(machine, &nonce)?;

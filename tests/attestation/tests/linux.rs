@@ -2,7 +2,7 @@
 //! Attestation as an unmodified Linux asks for it, through configfs-tsm (Linux,
 //! Documentation/ABI/testing/configfs-tsm-report), on a host that limits requests at first.
 
-use attest::manifest::Manifest;
+use attest::manifest::{Manifest, State};
 use launcher::{Machine, Options};
 
 /// How many requests the host refuses to pass on at first: more than one call waits for.
@@ -106,7 +106,9 @@ fn the_vtpm_is_attested(guest: &mut Guest) {
     let [report, manifest, _] = guest.attested();
     assert_eq!(report[VMPL_OFFSET], 0);
     assert!(manifest.starts_with(b"MCDMvTPM\x01\0\0\0"), "{manifest:02x?}");
-    assert_eq!(endorsement_keys(&manifest, 1), 3);
+    let parsed = Manifest::parse(&manifest, 1).expect("a manifest");
+    assert_eq!(parsed.endorsement_keys.len(), 3);
+    assert_eq!(parsed.details.map(|details| details.state), Some(State::Ephemeral));
     assert!(manifest.windows(KEY_BYTES).any(|window| window == key), "the same key");
 
     guest.set("service_manifest_version", "2");
