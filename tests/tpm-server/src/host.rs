@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -80,6 +81,9 @@ impl Host {
             volatile,
         };
         machine.power_on();
+        for (template, file) in &options.certificates {
+            machine.provision(*template, file)?;
+        }
         Ok(Self { inner: Mutex::new(machine) })
     }
 
@@ -113,6 +117,14 @@ impl Machine {
             }
             Err(problem) => eprintln!("tpm_server: the volatile state: {problem}"),
         }
+    }
+
+    /// Puts an endorsement key's certificate into its NV index.
+    fn provision(&mut self, template: StandardTemplate, file: &Path) -> Result<(), String> {
+        let failed = |problem: &dyn std::fmt::Display| format!("{}: {problem}", file.display());
+        let certificate = std::fs::read(file).map_err(|problem| failed(&problem))?;
+        let put = self.tpm.provision_certificate(&mut self.platform, template, &certificate);
+        put.map_err(|fault| failed(&format!("no certificate for the TPM ({fault:?})")))
     }
 
     /// Takes the power away.

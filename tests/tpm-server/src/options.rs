@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use tpm::provision::StandardTemplate;
+
 use crate::keys::READY_MAX;
 use crate::storage::StateFiles;
 
@@ -24,6 +26,9 @@ usage: tpm_server [-port N] [--state FILE] [--key FILE] [--anchor FILE] [--sync]
   --data ADDRESS   raw TPM frames, as swtpm's server socket
   --ctrl ADDRESS   swtpm's control channel, for QEMU's -tpmdev emulator and swtpm's TCTI
   --unix PATH      the same as --data unix:PATH --ctrl unix:PATH.ctrl
+  --ek-certificate KEY=FILE
+                   the certificate (DER) of the endorsement key rsa2048, p256 or p384 goes into its
+                   NV index, in place of one that is there; once for each key
   --keys N         RSA keys of 2048 bits to have ready, at most 64 (default: none before the first
                    one is asked for, then 8)
   -rm              ignored
@@ -71,6 +76,8 @@ pub(crate) struct Options {
     pub(crate) control: Option<Address>,
     /// RSA keys to have ready from the start on.
     pub(crate) ready_keys: Option<usize>,
+    /// Certificates of endorsement keys, to be put into the TPM.
+    pub(crate) certificates: Vec<(StandardTemplate, PathBuf)>,
 }
 
 const DEFAULT_PORT: u16 = 2321;
@@ -81,8 +88,14 @@ impl Options {
     pub(crate) fn parse(
         mut arguments: impl Iterator<Item = String>,
     ) -> Result<Option<Self>, String> {
-        let mut options =
-            Self { port: None, state: None, data: None, control: None, ready_keys: None };
+        let mut options = Self {
+            port: None,
+            state: None,
+            data: None,
+            control: None,
+            ready_keys: None,
+            certificates: Vec::new(),
+        };
         let (mut state, mut key) = (Some(PathBuf::from(DEFAULT_STATE)), None);
         let mut anchor = None;
         let mut syncs = false;
@@ -104,6 +117,7 @@ impl Options {
                 "--data" => options.data = Some(Address::parse(&value()?)?),
                 "--ctrl" => options.control = Some(Address::parse(&value()?)?),
                 "--keys" => options.ready_keys = Some(ready_keys(&value()?)?),
+                "--ek-certificate" => options.certificates.push(certificate(&value()?)?),
                 "--unix" => {
                     let path = value()?;
                     options.data = Some(Address::Unix(PathBuf::from(&path)));
@@ -125,6 +139,20 @@ fn ready_keys(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| format!("--keys is 0 to {READY_MAX}, not {text}"))
 }
 
+fn certificate(text: &str) -> Result<(StandardTemplate, PathBuf), String> {
+    let (key, file) = text.split_once('=').unwrap_or((text, ""));
+    let template = match key {
+        "rsa2048" => StandardTemplate::L1,
+        "p256" => StandardTemplate::L2,
+        "p384" => StandardTemplate::H3,
+        _ => return Err(format!("--ek-certificate is for rsa2048, p256 or p384, not {key}")),
+    };
+    if file.is_empty() {
+        return Err(format!("--ek-certificate {key}= needs a file"));
+    }
+    Ok((template, PathBuf::from(file)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +168,9 @@ mod tests {
         assert!(parse(&["--data", "elsewhere"]).is_err());
         assert!(parse(&["--frobnicate"]).is_err());
         assert!(parse(&["--keys", "65"]).is_err());
+        for certificate in ["p256", "p256=", "p521=file", "file"] {
+            assert!(parse(&["--ek-certificate", certificate]).is_err(), "{certificate}");
+        }
     }
 
     #[test]
