@@ -43,7 +43,9 @@ impl Vouched {
         Credential::make(&self.endorsement_key, &self.attestation_key.name(), &content, random)
     }
 
-    pub(crate) fn content(&self, nonce: &Nonce, secret: &[u8; SECRET_BYTES]) -> Vec<u8> {
+    /// What a TPM with both keys takes out of the credential.
+    #[must_use]
+    pub fn content(&self, nonce: &Nonce, secret: &[u8; SECRET_BYTES]) -> Vec<u8> {
         // A Name begins with its algorithm, which tells its length.
         let (ek, ak) = (self.endorsement_key.name(), self.attestation_key.name());
         Hash::Sha256.hmac(secret, &[USE, nonce, &ek, &ak])

@@ -193,6 +193,7 @@ fn reference(options: &Options) -> Result<Reference, Box<dyn Error>> {
         chip_id: options.chip_id,
         ek_issuer: options.ek_issuer.as_deref().map(read).transpose()?,
         persistent_state: options.persistent_state || options.last_seen.is_some(),
+        state_binding: options.state_binding,
         last_seen: options.last_seen.as_deref().map(read_last_seen).transpose()?.flatten(),
         roots: Roots { test_root: options.trust_test_root },
         time_s: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),

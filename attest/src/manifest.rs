@@ -14,7 +14,7 @@ use crate::{
     verdict::{Reason, Refused},
 };
 
-pub use layout::{Firmware, Freshness as FreshnessRoot, State};
+pub use layout::{Firmware, Freshness as FreshnessRoot, State, StateBinding, VtpmOptions};
 
 /// Most services of a manifest.
 const SERVICES_MAX: u32 = 32;
@@ -111,14 +111,25 @@ impl Manifest {
             Some(Details { firmware, .. }) => {
                 let name = String::from_utf8_lossy(&firmware.vendor_string);
                 let name = name.trim_end_matches('\0').escape_debug().to_string();
-                format!(
-                    "version 1: {name} {}.{}, endorsement keys {kinds}",
-                    firmware.version >> 48,
-                    firmware.version >> 32 & 0xffff
-                )
+                let (major, minor) = (firmware.version >> 48, firmware.version >> 32 & 0xffff);
+                let options = options_text(firmware.options);
+                format!("version 1: {name} {major}.{minor}{options}, endorsement keys {kinds}")
             }
         }
     }
+}
+
+/// What of a vTPM's options isn't about its state, each part behind a comma.
+fn options_text(options: VtpmOptions) -> String {
+    let mut text = String::new();
+    if options.contains(VtpmOptions::SERVICE_VCPU) {
+        text.push_str(", a vCPU of its own");
+    }
+    let unknown = options.difference(VtpmOptions::all()).bits();
+    if unknown != 0 {
+        text.push_str(&format!(", unknown options {unknown:#x}"));
+    }
+    text
 }
 
 fn parse_key(bytes: &[u8]) -> Result<PublicArea, Refused> {

@@ -3,7 +3,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use attest::{chain::TEST_ROOT_NAME, report::Nonce, tcb::Tcb};
+use attest::{chain::TEST_ROOT_NAME, manifest::StateBinding, report::Nonce, tcb::Tcb};
 use snp_abi::launch::Digest;
 
 /// What `--help` prints.
@@ -43,6 +43,8 @@ What is expected; one of --igvm, --launch-digest and --id-key must be given:
     --ek-issuer FILE       the endorsement key has a certificate by this issuer (X.509, PEM or DER)
     --persistent-state     the vTPM's state must outlive the machine
     --last-seen FILE       … and not be older than this; the file is made and kept up to date
+    --state-binding WHO    … under a key that only these get: signer (its images), image (this very
+                           one), owner (whom the owner gives it)
     --vcek FILE, --chain FILE
                            certificates from AMD (DER; PEM with ASK and ARK), for hosts without
     --certificates FILE    or the host's table of certificates, as its operator or a guest has it
@@ -90,6 +92,7 @@ pub(crate) struct Options {
     pub(crate) persistent_state: bool,
     pub(crate) last_seen: Option<PathBuf>,
     pub(crate) certificates: Option<PathBuf>,
+    pub(crate) state_binding: Option<StateBinding>,
     pub(crate) vcek: Option<PathBuf>,
     pub(crate) chain: Option<PathBuf>,
     pub(crate) trust_test_root: bool,
@@ -171,7 +174,7 @@ pub(crate) fn parse(
 
 /// Whether a task does what an option says: what is demanded must not be passed over in silence.
 fn is_heeded(task: Task, option: &str) -> bool {
-    const EVIDENCE: [&str; 8] = [
+    const EVIDENCE: [&str; 9] = [
         "--evidence",
         "--nonce",
         "--secret",
@@ -180,6 +183,7 @@ fn is_heeded(task: Task, option: &str) -> bool {
         "--ek-issuer",
         "--persistent-state",
         "--last-seen",
+        "--state-binding",
     ];
     const OWNER: [&str; 5] = ["--request", "--owner-key", "--key", "--previous-key", "--package"];
     match task {
@@ -214,6 +218,7 @@ fn set(options: &mut Options, option: String, value: String) -> Result<(), Optio
         "--ek-pem" => assign(&mut options.ek_pem, path),
         "--last-seen" => assign(&mut options.last_seen, path),
         "--certificates" => assign(&mut options.certificates, path),
+        "--state-binding" => assign(&mut options.state_binding, binding(&value)),
         "--vcek" => assign(&mut options.vcek, path),
         "--chain" => assign(&mut options.chain, path),
         "--request" => assign(&mut options.request, path),
@@ -275,6 +280,15 @@ fn check(options: &Options, task: Task) -> Result<(), OptionsError> {
     Ok(())
 }
 
+fn binding(value: &str) -> Option<StateBinding> {
+    match value {
+        "signer" => Some(StateBinding::Signer),
+        "image" => Some(StateBinding::Image),
+        "owner" => Some(StateBinding::Owner),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,11 +310,13 @@ mod tests {
             ("verify --minimum-svn 4294967296".into(), Value("--minimum-svn".into())),
             ("verify --trust-root anybody".into(), Value("--trust-root".into())),
             ("verify --minimum-tcb 1.2.3".into(), Value("--minimum-tcb".into())),
+            ("verify --state-binding anybody".into(), Value("--state-binding".into())),
             ("verify --speed 1".into(), Unknown("--speed".into())),
             ("nonce --json".into(), Unheeded("--json".into())),
             ("verify --package p".into(), Unheeded("--package".into())),
             ("credential --returned 00".into(), Unheeded("--returned".into())),
             ("state-key --last-seen f".into(), Unheeded("--last-seen".into())),
+            ("state-key --state-binding image".into(), Unheeded("--state-binding".into())),
             ("state-key --persistent-state".into(), Unheeded("--persistent-state".into())),
             (
                 "state-key --request r --owner-key o --igvm f --key k --package p --vcek v \

@@ -12,7 +12,11 @@ use snp_abi::{
 };
 use zerocopy::FromBytes;
 
-use crate::{chain::Roots, manifest::FreshnessRoot, tcb::Tcb};
+use crate::{
+    chain::Roots,
+    manifest::{FreshnessRoot, StateBinding},
+    tcb::Tcb,
+};
 
 /// PCRs that a quote must cover unless the relying party says otherwise: all that the SVSM measures
 /// into, and those that nothing may be in.
@@ -50,6 +54,8 @@ pub struct Reference {
     pub persistent_state: bool,
     /// The newest state that was seen.
     pub last_seen: Option<FreshnessRoot>,
+    /// Who must be the only one to get the state's key.
+    pub state_binding: Option<StateBinding>,
     /// Which roots are believed.
     pub roots: Roots,
     /// The time, in seconds since 1970, at which certificates must be valid.

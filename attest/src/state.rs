@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whether the vTPM's state outlives the machine, and isn't older than one that was seen.
+//! Whether the vTPM's state outlives the machine, isn't older than one that was seen, and who gets
+//! its key.
 
 use crate::{
-    manifest::{FreshnessRoot, Manifest, State},
+    manifest::{FreshnessRoot, Manifest, State, StateBinding},
     reference::Reference,
     verdict::{Reason, Refused, Verdict},
 };
@@ -13,8 +14,11 @@ pub(crate) fn check(
     manifest: &Manifest,
     reference: &Reference,
 ) -> Option<FreshnessRoot> {
-    let must_persist = reference.persistent_state || reference.last_seen.is_some();
+    let must_persist = reference.persistent_state
+        || reference.last_seen.is_some()
+        || reference.state_binding.is_some();
     let state = manifest.details.map(|details| details.state);
+    let binding = manifest.details.and_then(|details| details.firmware.options.state_binding());
     match state {
         None if !must_persist => {
             verdict.not_asked("state", "manifest version 0 doesn't tell");
@@ -31,7 +35,11 @@ pub(crate) fn check(
         }
         Some(State::Persistent(now)) => {
             let checked = check_freshness(&now, reference.last_seen.as_ref());
-            verdict.check("state", checked.map(|evidence| (now, evidence)))
+            let checked = checked.and_then(|place| {
+                let key = check_binding(binding, reference.state_binding)?;
+                Ok((now, format!("{place}; {key}")))
+            });
+            verdict.check("state", checked)
         }
     }
 }
@@ -51,4 +59,20 @@ fn check_freshness(now: &FreshnessRoot, seen: Option<&FreshnessRoot>) -> Result<
         return Err(Refused::new(Reason::StateForked, detail));
     }
     Ok(format!("{}, not older than {}", place(now), place(seen)))
+}
+
+fn check_binding(
+    told: Option<StateBinding>,
+    wanted: Option<StateBinding>,
+) -> Result<&'static str, Refused> {
+    let text = match told {
+        None => "it isn't told who gets its key",
+        Some(StateBinding::Signer) => "its key is for the signer's images",
+        Some(StateBinding::Image) => "its key is for this very image",
+        Some(StateBinding::Owner) => "its key is for whom its owner gives it",
+    };
+    if wanted.is_some() && wanted != told {
+        return Err(Refused::new(Reason::StateBinding, text));
+    }
+    Ok(text)
 }

@@ -104,6 +104,8 @@ pub enum Reason {
     StateRolledBack,
     /// The state has the place of one that was seen before, and isn't that one.
     StateForked,
+    /// The state's key is for others than those who may get it.
+    StateBinding,
 
     /// The event log isn't of its format.
     EventLogMalformed,

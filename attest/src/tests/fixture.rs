@@ -19,7 +19,7 @@ use snp_abi::{
     Vmpl,
     config::{Arguments, Console, LaunchConfig, LaunchFlags, PayloadDigest},
     launch::{Digest, GuestPolicy},
-    manifest::{Firmware, Manifest, State},
+    manifest::{Firmware, Manifest, State, VtpmOptions},
     measurement::Subject,
 };
 use tpm::{
@@ -33,12 +33,13 @@ use crate::{
     Evidence, Reference,
     chain::{Chain, Roots},
     credential::Credential,
-    event_log::tests::log,
     reference::Payload,
     report::Nonce,
     verdict::Verdict,
     verify::{Activation, Question, verify, verify_platform},
 };
+
+use super::log::log;
 
 pub(super) const NONCE: Nonce = [0x6e; 64];
 pub(crate) const IMAGE: Digest = [0x77; 48];
@@ -238,7 +239,7 @@ pub(super) fn manifest(keys: &[Vec<u8>], state: State, log: &[u8]) -> Vec<u8> {
         manufacturer: *b"MCDM",
         vendor_string: *b"Macadamia\0\0\0\0\0\0\0",
         revision: 184,
-        options: 0,
+        options: VtpmOptions::STATE_OF_SIGNER,
     };
     let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
     let manifest = Manifest::new(&keys, firmware, state, Sha384::digest(log).into());
@@ -434,24 +435,4 @@ pub(super) fn services(key: &[u8]) -> Vec<u8> {
 pub(super) fn chain_key(label: &str) -> SigningKey {
     let scalar = Sha384::new().chain_update(label).chain_update([0]).finalize();
     SigningKey::from_slice(&scalar).expect("a scalar")
-}
-
-/// Changes the signed part of a certificate and signs it again: `from` becomes `to`.
-pub(super) fn reissue(certificate: &[u8], issuer: &SigningKey, from: &[u8], to: &[u8]) -> Vec<u8> {
-    assert_eq!(from.len(), to.len(), "the lengths in the structure stay");
-    let signed = crate::certificate::signed_part(certificate).expect("a certificate");
-    let mut signed = signed.to_vec();
-    let place = signed.windows(from.len()).position(|window| window == from).expect("it is there");
-    signed[place..place + from.len()].copy_from_slice(to);
-    let signature: p384::ecdsa::Signature =
-        issuer.sign_prehash(&Sha384::digest(&signed)).expect("a signature");
-    let signature = signature.to_der();
-    // ecdsa-with-SHA384.
-    let mut body = signed;
-    body.extend([0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3]);
-    let length = u8::try_from(signature.as_bytes().len() + 1).expect("short");
-    body.extend([0x03, length, 0]);
-    body.extend(signature.as_bytes());
-    let length = u16::try_from(body.len()).expect("short").to_be_bytes();
-    [&[0x30, 0x82, length[0], length[1]], body.as_slice()].concat()
 }

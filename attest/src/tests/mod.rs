@@ -4,7 +4,10 @@
 mod amd;
 mod endorsement;
 pub(crate) mod fixture;
+pub(crate) mod log;
+mod reissue;
 mod seeded;
+mod state;
 mod tampering;
 
 use attest_agent::{EkKind, kernel::Service};

@@ -15,6 +15,7 @@ use self::{
 use super::{
     endorsement::TAMPERINGS as CERTIFICATE,
     fixture::{Case, IMAGE, launch},
+    state::TAMPERINGS as STATE,
 };
 use crate::{
     Reason::{self, EvidenceMalformed, QuoteFirmware},
@@ -31,7 +32,7 @@ pub(super) type Tampering = (&'static str, Reason, fn(&mut Case));
 #[test]
 fn every_tampering_is_refused_with_its_reason() {
     let mut count = 0;
-    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, CERTIFICATE, KEYS, LOG, QUOTE];
+    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, STATE, CERTIFICATE, KEYS, LOG, QUOTE];
     for (name, expected, tamper) in tables.concat() {
         let mut case = Case::good();
         tamper(&mut case);
@@ -46,7 +47,7 @@ fn every_tampering_is_refused_with_its_reason() {
 /// No reason is there that nothing leads to. Files that aren't evidence have tests of their own.
 #[test]
 fn every_reason_is_reached() {
-    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, CERTIFICATE, KEYS, LOG, QUOTE];
+    let tables = [CHAIN, REPORT, LAUNCH, MANIFEST, STATE, CERTIFICATE, KEYS, LOG, QUOTE];
     let mut reached: BTreeSet<Reason> =
         tables.concat().iter().map(|(_, reason, _)| *reason).collect();
     reached.insert(EvidenceMalformed);

@@ -15,7 +15,7 @@
 //! | kind | record | bytes |
 //! |---|---|---|
 //! | 1 | an endorsement key, TPMT_PUBLIC; one to [`KEYS_MAX`] | |
-//! | 2 | firmware: version u64, manufacturer 4 bytes, vendor string 16 bytes, revision u32, options u32 | 36 |
+//! | 2 | firmware: version u64, manufacturer 4 bytes, vendor string 16 bytes, revision u32, [`VtpmOptions`] u32 | 36 |
 //! | 3 | state: 0 u32; or 1 u32, epoch u64, sequence u64, chain digest 32 bytes | 4 or 52 |
 //! | 4 | SHA-384 of the launch event log | 48 |
 
@@ -43,6 +43,47 @@ const FIRMWARE_BYTES: usize = 36;
 const STATE_EPHEMERAL: u32 = 0;
 const STATE_PERSISTENT: u32 = 1;
 
+bitflags::bitflags! {
+    /// How a vTPM is set up. Bits that a reader doesn't know say nothing to it: new ones don't make
+    /// a new version.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct VtpmOptions: u32 {
+        /// A vCPU that stays with the SVSM makes keys.
+        const SERVICE_VCPU = 1 << 0;
+        /// The firmware gives the state's key to the images of one signer.
+        const STATE_OF_SIGNER = 1 << 1;
+        /// The firmware gives the state's key to one image.
+        const STATE_OF_IMAGE = 1 << 2;
+        /// The guest's owner gives the state's key.
+        const STATE_OF_OWNER = 1 << 3;
+    }
+}
+
+/// Who gets the key of a persistent state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateBinding {
+    /// The images of one signer, family, image id and policy, from a security version on.
+    Signer,
+    /// One image.
+    Image,
+    /// Whoever the guest's owner gives it to.
+    Owner,
+}
+
+impl VtpmOptions {
+    /// Who gets the key of the state; `None` when the options don't tell, or contradict themselves.
+    #[must_use]
+    pub fn state_binding(self) -> Option<StateBinding> {
+        let told = Self::STATE_OF_SIGNER | Self::STATE_OF_IMAGE | Self::STATE_OF_OWNER;
+        match self & told {
+            Self::STATE_OF_SIGNER => Some(StateBinding::Signer),
+            Self::STATE_OF_IMAGE => Some(StateBinding::Image),
+            Self::STATE_OF_OWNER => Some(StateBinding::Owner),
+            _ => None,
+        }
+    }
+}
+
 /// Which program the vTPM is, and how it is set up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Firmware {
@@ -54,8 +95,8 @@ pub struct Firmware {
     pub vendor_string: [u8; 16],
     /// TPM_PT_REVISION: of the specification, times 100.
     pub revision: u32,
-    /// Reserved for options of the vTPM; 0.
-    pub options: u32,
+    /// How it is set up.
+    pub options: VtpmOptions,
 }
 
 /// Where a persistent state stands in its history.
@@ -170,7 +211,7 @@ impl<'bytes> Manifest<'bytes> {
                 &manufacturer,
                 &vendor_string,
                 &revision.to_le_bytes(),
-                &options.to_le_bytes(),
+                &options.bits().to_le_bytes(),
             ],
         )?;
         match self.state {
@@ -257,7 +298,7 @@ fn parse_firmware(data: &[u8]) -> Option<Firmware> {
         manufacturer: *manufacturer,
         vendor_string: *vendor_string,
         revision: u32::from_le_bytes(*revision),
-        options: u32::from_le_bytes(options.try_into().ok()?),
+        options: VtpmOptions::from_bits_retain(u32::from_le_bytes(options.try_into().ok()?)),
     })
 }
 
@@ -324,7 +365,8 @@ mod tests {
             manufacturer: *b"MCDM",
             vendor_string: *b"Macadamia\0\0\0\0\0\0\0",
             revision: 184,
-            options: 0,
+            // One that nobody knows yet among them.
+            options: VtpmOptions::from_bits_retain(1 << 31 | 0b101),
         };
         Manifest::new(&[&[1, 2, 3], &[4, 5]], firmware, state, [0xee; 48]).expect("two keys")
     }
@@ -392,6 +434,17 @@ mod tests {
         let length = length + new.len();
         buffer[12..14].copy_from_slice(&u16::try_from(length).expect("short").to_le_bytes());
         assert_eq!(Manifest::parse(&buffer[..length]), Ok(manifest(State::Ephemeral)));
+    }
+
+    #[test]
+    fn only_one_binding_is_told() {
+        let told = |bits| VtpmOptions::from_bits_retain(bits).state_binding();
+        for contradiction in [0b0000, 0b0001, 0b0110, 0b1010, 0b1100, 0b1110, 1 << 31] {
+            assert_eq!(told(contradiction), None, "{contradiction:#b}");
+        }
+        assert_eq!(told(0b0010), Some(StateBinding::Signer));
+        assert_eq!(told(0b0101), Some(StateBinding::Image));
+        assert_eq!(told(1 << 31 | 0b1000), Some(StateBinding::Owner));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::snp::termination::Reason;
 use crate::vtpm::{KeyStock, VirtualTpm};
 use alloc::boxed::Box;
 use snp_abi::config::LaunchConfig;
+use snp_abi::manifest::VtpmOptions;
 
 /// Powers the TPM on; with it comes what is to be worked on in the background.
 ///
@@ -34,8 +35,10 @@ pub(super) fn create(
         return Err(Reason::Entropy);
     };
     let mut entropy = entropy.map_err(|_| Reason::Entropy)?;
-    let storage = state::open(world, config, &mut entropy);
-    let tpm = VirtualTpm::power_on(entropy, uptime_ms, storage).ok_or(Reason::Vtpm)?;
+    let (storage, mut options) = state::open(world, config, &mut entropy);
+    let mut tpm = VirtualTpm::power_on(entropy, uptime_ms, storage).ok_or(Reason::Vtpm)?;
+    options.set(VtpmOptions::SERVICE_VCPU, world.service_vcpu.is_some());
+    tpm.set_options(options);
     let stock = tpm.stock();
     Ok((Box::new(tpm), stock))
 }

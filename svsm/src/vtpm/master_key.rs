@@ -13,6 +13,7 @@
 use alloc::boxed::Box;
 use nvstore::{KeyLabel, MasterKey};
 use snp_abi::guest_request::{GuestFields, KeyRequest};
+use snp_abi::manifest::VtpmOptions;
 use snp_abi::report::REPORT_SIZE;
 use zerocopy::FromZeros;
 use zeroize::Zeroizing;
@@ -67,6 +68,17 @@ pub enum Binding {
     Measurement,
     /// A key that the guest's owner gives: to whom, is the owner's business.
     Owner,
+}
+
+impl Binding {
+    /// What the vTPM's manifest says of it.
+    pub const fn option(self) -> VtpmOptions {
+        match self {
+            Self::Signer => VtpmOptions::STATE_OF_SIGNER,
+            Self::Measurement => VtpmOptions::STATE_OF_IMAGE,
+            Self::Owner => VtpmOptions::STATE_OF_OWNER,
+        }
+    }
 }
 
 /// For which launches a store is sealed.

@@ -37,7 +37,7 @@ use nvstore::FreshnessRoot;
 use platform::VtpmPlatform;
 use records::StateStorage;
 use snp_abi::launch::Digest;
-use snp_abi::manifest::{Freshness, State};
+use snp_abi::manifest::{Freshness, State, VtpmOptions};
 use spin::mutex::{Mutex, MutexGuard};
 use tpm::Tpm;
 use tpm::provision::StandardTemplate;
@@ -96,10 +96,16 @@ impl VirtualTpm {
         let mut platform = Box::new(VtpmPlatform::new(entropy, uptime_ms, stock, storage));
         tpm.power_on(&mut *platform);
         let seeds = tpm.seed_changes();
-        let description = Box::new(Description::new());
+        let mut description = Box::new(Description::new());
+        description.derive_ahead(tpm, &mut platform);
         let mut powered = Self { tpm, platform, description, stock, seeds };
         powered.plan_derivations();
         powered
+    }
+
+    /// Is told how it is set up, for whoever asks for the manifest.
+    pub fn set_options(&mut self, options: VtpmOptions) {
+        self.description.set_options(options);
     }
 
     /// The keys that are ready or being searched for: background work for any CPU. `None` when

@@ -6,7 +6,7 @@ use super::records::StateStorage;
 use crate::platform::entropy::{Entropy, Quality};
 use crate::protocol::attest::ManifestFault;
 use crate::protocol::vtpm::Engine;
-use snp_abi::manifest::{Manifest, State};
+use snp_abi::manifest::{Manifest, State, VtpmOptions};
 use std::boxed::Box;
 use std::cell::Cell;
 use std::vec::Vec;
@@ -61,8 +61,7 @@ fn commands_before_startup_and_unknown_ones_are_refused_in_the_response() {
     assert_eq!(execute(&mut tpm, &unknown)[6..], [0, 0, 1, 0x43]);
 }
 
-/// outPublic of TPM2_CreatePrimary in the endorsement hierarchy with a standard template.
-fn create_primary(tpm: &mut VirtualTpm, template: StandardTemplate) -> Vec<u8> {
+fn create_primary_command(template: StandardTemplate) -> Vec<u8> {
     let mut public = [0; 1024];
     let mut writer = tpm::wire::Writer::new(&mut public);
     writer.value(&template.public().unwrap()).unwrap();
@@ -76,6 +75,12 @@ fn create_primary(tpm: &mut VirtualTpm, template: StandardTemplate) -> Vec<u8> {
     command.extend([0; 6]);
     let length = u32::try_from(command.len()).unwrap();
     command[2..6].copy_from_slice(&length.to_be_bytes());
+    command
+}
+
+/// outPublic of TPM2_CreatePrimary with a standard template.
+fn create_primary(tpm: &mut VirtualTpm, template: StandardTemplate) -> Vec<u8> {
+    let command = create_primary_command(template);
     // As Linux does, which comes eight times at most.
     let mut attempts = (0..8).map(|_| execute(tpm, &command));
     let response = attempts.find(|response| response[6..10] != RETRY);
@@ -118,6 +123,7 @@ fn a_manifest_that_is_unknown_or_too_long_is_refused() {
 fn the_manifest_names_the_keys_that_the_guest_gets() {
     let mut tpm = power_on();
     tpm.set_launch_log([0x77; 48]);
+    tpm.set_options(VtpmOptions::SERVICE_VCPU);
     let bytes = manifest(&mut tpm, 1);
     execute(&mut tpm, &STARTUP);
     let parsed = Manifest::parse(&bytes).unwrap();
@@ -128,6 +134,7 @@ fn the_manifest_names_the_keys_that_the_guest_gets() {
     assert_eq!(parsed.endorsement_keys().len(), 3);
     assert_eq!((parsed.state, parsed.event_log), (State::Ephemeral, [0x77; 48]));
     assert_eq!(parsed.firmware.manufacturer, *b"MSVM");
+    assert_eq!(parsed.firmware.options, VtpmOptions::SERVICE_VCPU);
     assert_eq!(manifest(&mut tpm, 0), parsed.endorsement_keys()[0]);
 
     // TPM2_Clear by the lockout leaves the endorsement keys, TPM2_ChangeEPS replaces them.
@@ -141,6 +148,51 @@ fn the_manifest_names_the_keys_that_the_guest_gets() {
     let parsed = Manifest::parse(&changed).unwrap();
     assert_eq!(parsed.endorsement_keys()[1], create_primary(&mut tpm, StandardTemplate::L2));
     assert_ne!(changed, bytes);
+}
+
+/// TPM2_CreatePrimary with the standard template of a storage key on P-256; its response code.
+fn occupy_slot(tpm: &mut VirtualTpm) -> u32 {
+    let response = execute(tpm, &create_primary_command(StandardTemplate::StorageP256));
+    u32::from_be_bytes(*response[6..].first_chunk().unwrap())
+}
+
+/// Whether the dictionary attack protection refuses authorisations (TPMA_PERMANENT, inLockout).
+fn is_locked_out(tpm: &mut VirtualTpm) -> bool {
+    let question = [0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7a, 0, 0, 0, 6, 0, 0, 2, 0, 0, 0, 0, 1];
+    let response = execute(tpm, &question);
+    response[response.len() - 2] & 2 != 0
+}
+
+/// Every slot taken, the hierarchy of the keys disabled and under a password, and lockout.
+#[test]
+fn nothing_that_a_guest_sets_keeps_the_manifest_from_being_made() {
+    const OBJECT_MEMORY: u32 = 0x902;
+    let mut tpm = power_on();
+    execute(&mut tpm, &STARTUP);
+    // The RSA key's primes take their time; what is kept of its public part is forgotten below.
+    let before = manifest(&mut tpm, 1);
+    let mut act = |code: u8, handle: u8, parameters: &[u8]| {
+        let length = u8::try_from(27 + parameters.len()).unwrap();
+        let head = [0x80, 2, 0, 0, 0, length, 0, 0, 1, code, 0x40, 0, 0, handle];
+        let response = execute(&mut tpm, &[head.as_slice(), &PASSWORD, parameters].concat());
+        assert_eq!(response[6..10], [0; 4], "command {code:#x}");
+    };
+    act(0x29, 0x0b, &[0, 4, 1, 2, 3, 4]);
+    act(0x21, 0x0c, &[0x40, 0, 0, 0x0b, 0]);
+    // No tries at all.
+    act(0x3a, 0x0a, &[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 9]);
+    let slots = (0..64).take_while(|_| occupy_slot(&mut tpm) == 0).count();
+    assert!(slots > 2 && occupy_slot(&mut tpm) == OBJECT_MEMORY, "{slots}");
+    assert!(is_locked_out(&mut tpm));
+
+    *tpm.description = super::Description::new();
+    assert_eq!(manifest(&mut tpm, 0), Manifest::parse(&before).unwrap().endorsement_keys()[0]);
+    assert_eq!(manifest(&mut tpm, 1), before);
+    assert_eq!(occupy_slot(&mut tpm), OBJECT_MEMORY, "it gave no slot away");
+    let flush = [0x80, 1, 0, 0, 0, 14, 0, 0, 1, 0x65, 0x80, 0, 0, 0];
+    assert_eq!(execute(&mut tpm, &flush)[6..], [0; 4]);
+    assert_eq!(occupy_slot(&mut tpm), 0, "and took none");
+    assert_eq!(occupy_slot(&mut tpm), OBJECT_MEMORY);
 }
 
 #[test]

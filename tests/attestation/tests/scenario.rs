@@ -5,7 +5,7 @@
 use attest::{
     Reason, Reference,
     endorsement::to_pem,
-    manifest::FreshnessRoot,
+    manifest::{FreshnessRoot, StateBinding},
     public_area::PublicArea,
     verify::{Question, verify},
 };
@@ -34,21 +34,27 @@ done
 fn a_vtpm_attests_at_every_start() {
     let [disk, old] = ["state.img", "old-state.img"].map(folder);
     let _absent = fs::remove_file(&disk);
-    let first = start(1, &disk);
-    let (seen, issuer) = a_new_vtpm_attests_to_two_clients(first);
+    let (seen, issuer) = a_new_vtpm_attests_to_two_clients(start(1, &disk));
     fs::copy(&disk, &old).expect("a copy");
     let seen = the_same_vtpm_goes_on(start(2, &disk), seen, &issuer);
     fs::copy(&old, &disk).expect("the host puts the copy back");
-    a_rollback_is_seen(start(1, &disk), seen);
+    a_rollback_is_seen(start_with(Options { service_cpu: true, ..options(1, &disk) }), seen);
 }
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-fn start(cpus: u8, disk: &Path) -> Machine {
+fn options(cpus: u8, disk: &Path) -> Options {
     let state = Some(disk.to_owned());
-    let options = Options { cpus, state, command_timeout: COMMAND_TIMEOUT, ..Options::default() };
+    Options { cpus, state, command_timeout: COMMAND_TIMEOUT, ..Options::default() }
+}
+
+fn start(cpus: u8, disk: &Path) -> Machine {
+    start_with(options(cpus, disk))
+}
+
+fn start_with(options: Options) -> Machine {
     Machine::boot(&options).expect("the guest comes up")
 }
 
@@ -67,7 +73,8 @@ fn reasons(conversation: &Conversation, reference: &Reference) -> Vec<Reason> {
 /// How fresh its state was, and who certified it.
 fn a_new_vtpm_attests_to_two_clients(mut machine: Machine) -> (FreshnessRoot, Issuer) {
     let reference = reference(&machine).expect("the image");
-    let persistent = Reference { persistent_state: true, ..reference.clone() };
+    let binding = |binding| Reference { state_binding: Some(binding), ..reference.clone() };
+    let persistent = binding(StateBinding::Signer);
     let conversation = converse(&mut machine, &persistent, REQUEST).expect("a conversation");
     assert!(conversation.verdict.is_accepted(), "{}", conversation.verdict);
     let root = conversation.freshness.expect("a place in history");
@@ -81,6 +88,9 @@ fn a_new_vtpm_attests_to_two_clients(mut machine: Machine) -> (FreshnessRoot, Is
     let mut other = conversation.clone();
     other.nonce[0] ^= 1;
     assert_eq!(reasons(&other, &reference), [Reason::ReportData]);
+
+    // Images of the signer's to come will open the state: not this very one alone.
+    assert_eq!(reasons(&conversation, &binding(StateBinding::Image)), [Reason::StateBinding]);
 
     let issuer = certificates_tell_the_vtpm(&mut machine, &conversation);
 
@@ -145,11 +155,14 @@ fn the_same_vtpm_goes_on(
     root
 }
 
-/// Who doesn't remember accepts it: all but the state is as it was.
+/// Who doesn't remember accepts it: all but the state is as it was. This machine has a service
+/// vCPU, of which the manifest tells.
 fn a_rollback_is_seen(mut machine: Machine, seen: FreshnessRoot) {
     let forgetful = Reference { persistent_state: true, ..reference(&machine).expect("the image") };
     let conversation = converse(&mut machine, &forgetful, REQUEST).expect("a conversation");
     assert!(conversation.verdict.is_accepted(), "{}", conversation.verdict);
+    let told = conversation.verdict.to_string();
+    assert!(told.contains("a vCPU of its own"), "{told}");
     let expected = not_older_than(seen, &machine);
     assert_eq!(reasons(&conversation, &expected), [Reason::StateRolledBack]);
     // Nor does it get another credential.

@@ -6,7 +6,10 @@ use snp_abi::{Vmpl, certificates::TableEntry, launch::GuestPolicy};
 use super::{ARK, ASK, Tampering, flip, flip_in};
 use crate::{
     tcb::Tcb,
-    tests::fixture::{IMAGE, chain_key, launch, reissue},
+    tests::{
+        fixture::{IMAGE, chain_key, launch},
+        reissue::reissue,
+    },
     verdict::Reason::*,
 };
 
