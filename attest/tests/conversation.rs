@@ -152,13 +152,17 @@ fn files_that_are_something_else_are_failures_of_the_command() {
     let scene = Scene::new("conversation-files", State::Ephemeral);
     let other = scene.folder.join("other");
     fs::write(&other, "{\"epoch\": 1}").expect("a file");
-    fails(&scene.run("verify", "--last-seen other"), "other: not a freshness root");
-    fails(&scene.run("verify", "--igvm other"), "");
-    fails(&scene.run("verify", "--ek-issuer other"), "");
-    fails(&scene.run("verify", "--vcek other --chain other"), "");
-    fails(&scene.run("verify", "--secret other"), "");
-    // A root that can't be read is no first time.
-    fails(&scene.run("verify", "--last-seen ."), "");
+    for (given, complaint) in [
+        ("--last-seen other", "other: not a freshness root"),
+        // One that can't be read is no first time.
+        ("--last-seen .", "Is a directory"),
+        ("--igvm other", "not an IGVM file"),
+        ("--ek-issuer other", "EkCertificateMalformed"),
+        ("--vcek other --chain other", "CertificateMalformed"),
+        ("--secret other", "Invalid character"),
+    ] {
+        fails(&scene.run("verify", given), complaint);
+    }
     assert_eq!(fs::read(&other).expect("the file"), b"{\"epoch\": 1}", "it is left alone");
 }
 
@@ -196,8 +200,8 @@ fn a_whole_conversation_is_had() {
     assert_eq!(scene.reasons("--ek-pem ek.pem --secret secret"), ["ActivationMissing"]);
     let wrong = format!("--ek-pem ek.pem --secret secret --returned {}", "00".repeat(32));
     assert_eq!(scene.reasons(&wrong), ["ActivationSecret"]);
-    let other_image = format!("{returned} --ek-pem ek.pem --chip-id {}", "11".repeat(64));
-    assert_eq!(scene.reasons(&other_image), ["ReportChip"]);
+    let other_chip = format!("{returned} --ek-pem ek.pem --chip-id {}", "11".repeat(64));
+    assert_eq!(scene.reasons(&other_chip), ["ReportChip"]);
     let lost = format!("{returned} --ek-pem ek.pem --last-seen seen");
     assert_eq!(scene.reasons(&lost), ["StateEphemeral"]);
     assert_eq!((scene.file("ek.pem"), scene.file("seen")), (None, None));
@@ -211,7 +215,7 @@ fn a_whole_conversation_is_had() {
 }
 
 #[test]
-fn an_older_state_than_the_last_is_refused() {
+fn the_last_state_is_remembered() {
     let at = |sequence| State::Persistent(FreshnessRoot { sequence, ..ROOT });
     let mut scene = Scene::new("conversation-state", at(40));
     let mut verified = |state| {
@@ -221,7 +225,7 @@ fn an_older_state_than_the_last_is_refused() {
         let seen = scene.file("seen").expect("it was remembered");
         (reasons.concat(), last_seen::parse(seen.as_bytes()).expect("a root").sequence)
     };
-    // The first time there is nothing older; what is refused is not remembered.
+    // The first time there is nothing older.
     assert_eq!(verified(at(40)), (String::new(), 40));
     assert_eq!(verified(at(41)), (String::new(), 41));
     assert_eq!(verified(at(41)), (String::new(), 41), "no commit in between");
