@@ -130,34 +130,28 @@ fn join<const N: usize, const M: usize>(
 }
 
 /// e⁻¹ modulo `prime` - 1. With `prime` - 1 = e·t + r and k = -r⁻¹ modulo e, e divides
-/// k·(`prime` - 1) + 1, and the quotient k·t + (k·r + 1)/e is the inverse.
+/// k·(`prime` - 1) + 1, and the quotient k·t + (k·r + 1)/e is the inverse. In constant time: the
+/// divisions are multiplications by a reciprocal of e, the processor's own would not be.
 fn inverse_of_exponent<const N: usize>(
     prime: &Uint<N>,
     exponent: u32,
 ) -> Result<Uint<N>, CryptoError> {
-    let e = u64::from(exponent);
-    let divisor = NonZero::new(Limb(e)).into_option().ok_or(CryptoError::Value)?;
-    let (t, Limb(r)) = prime.wrapping_sub(&Uint::ONE).div_rem_limb(divisor);
-    let inverse = inverse_modulo(r, e).ok_or(CryptoError::Binding)?;
+    let e = Uint::<1>::from_u32(exponent);
+    let divisor = NonZero::new(Limb::from_u32(exponent)).into_option();
+    let divisor = divisor.ok_or(CryptoError::Value)?;
+    let (t, r) = prime.wrapping_sub(&Uint::ONE).div_rem_limb(divisor);
+    let r = Uint::<1>::from_u64(r.0);
+    let k = e.wrapping_sub(&inverse_modulo(&r, e).ok_or(CryptoError::Binding)?);
     // k, r and e have at most 32 bits.
-    let k = e.wrapping_sub(inverse);
-    let last = k.wrapping_mul(r).wrapping_add(1).checked_div(e).ok_or(CryptoError::Value)?;
-    Ok(t.wrapping_mul(&Uint::<1>::from_u64(k)).wrapping_add(&Uint::from_u64(last)))
+    let last = k.wrapping_mul(&r).wrapping_add(&Uint::ONE).div_rem_limb(divisor).0;
+    Ok(t.wrapping_mul(&k).wrapping_add(&last.resize()))
 }
 
-/// The inverse of `value` modulo `modulus`, both less than 2^32, if there is one. A short loop
-/// whose course depends on a prime modulo the public exponent only.
-fn inverse_modulo(value: u64, modulus: u64) -> Option<u64> {
-    let (mut old, mut new) = (i128::from(modulus), i128::from(value));
-    let (mut old_factor, mut new_factor) = (0i128, 1i128);
-    while new != 0 {
-        let quotient = old.checked_div(new)?;
-        (old, new) = (new, old.checked_sub(quotient.checked_mul(new)?)?);
-        let factor = old_factor.checked_sub(quotient.checked_mul(new_factor)?)?;
-        (old_factor, new_factor) = (new_factor, factor);
-    }
-    let inverse = u64::try_from(old_factor.checked_rem_euclid(i128::from(modulus))?).ok()?;
-    (old == 1).then_some(inverse)
+/// The inverse of `value`, which is less than `modulus`, if there is one: none modulo an even
+/// number, as e would have none modulo p - 1 either.
+fn inverse_modulo(value: &Uint<1>, modulus: Uint<1>) -> Option<Uint<1>> {
+    let modulus = Odd::new(modulus).into_option()?;
+    value.invert_odd_mod(&modulus).into_option()
 }
 
 #[cfg(test)]
@@ -166,12 +160,16 @@ mod tests {
 
     #[test]
     fn inverses_modulo_small_numbers() {
-        assert_eq!(inverse_modulo(3, 7), Some(5));
-        assert_eq!(inverse_modulo(1, 65537), Some(1));
-        assert_eq!(inverse_modulo(0, 65537), None);
-        assert_eq!(inverse_modulo(6, 9), None);
+        let inverse = |value, modulus| {
+            let inverse = inverse_modulo(&Uint::from_u64(value), Uint::from_u64(modulus))?;
+            Some(inverse.to_words()[0])
+        };
+        assert_eq!(inverse(0, 65537), None);
+        assert_eq!((inverse(6, 9), inverse(3, 8)), (None, None));
+        assert_eq!((inverse(3, 7), inverse(2, 9)), (Some(5), Some(5)));
+        assert_eq!(inverse(1, 65537), Some(1));
         for value in 1..257 {
-            assert_eq!(inverse_modulo(value, 257).unwrap() * value % 257, 1);
+            assert_eq!(inverse(value, 257).unwrap() * value % 257, 1);
         }
     }
 

@@ -7,8 +7,8 @@
 //!    number. If its highest 64 bits are not above ⌊√2·2^63⌋, draw again (what remains is uniform
 //!    over the odd numbers that A.1.3 allows).
 //! 2. The first such number c that is prime and has gcd(c - 1, e) = 1 is the prime.
-//! 3. The second prime of a key is found likewise by drawing on; it also must differ from the
-//!    first in its highest 100 bits (A.1.3, step 5.5).
+//! 3. The second prime of a key is found likewise by drawing on; also |p - q| must be above
+//!    2^(length - 100) (A.1.3, step 5.5).
 //!
 //! "Is prime" is mathematics: how it is found out (trial division, which Miller–Rabin bases, how
 //! many) does not matter, and the bases never come from the generator of draws. A primary key is
@@ -19,7 +19,7 @@ use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Limb, NonZero, Odd, Uint};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::limbs::{from_bytes, to_bytes};
+use super::limbs::{LIMB_SIZE, from_bytes, to_bytes};
 use super::power::ModularPower;
 use super::{PRIME_SIZE_MAX, RsaPrivateKey};
 use crate::crypto::{CryptoError, Random};
@@ -33,8 +33,10 @@ const SQUARE_ROOT_OF_2: u64 = 0xB504_F333_F9DE_6484;
 /// Miller–Rabin rounds with random bases (FIPS 186-5, table B.1 asks for 5 or fewer from 1024
 /// bits on; 512-bit primes need 7).
 const ROUNDS: usize = 7;
-/// Bits in which the two primes of a key must differ somewhere.
-const DIFFERENCE_BITS: usize = 100;
+/// The two primes of a key must differ by more than 2 to the power of their length less this.
+const DIFFERENCE_BITS: u32 = 100;
+/// Limbs of the longest prime.
+const LIMBS: usize = PRIME_SIZE_MAX / LIMB_SIZE;
 
 /// Finds both primes of a key of `key_size` bytes and makes the key.
 ///
@@ -57,21 +59,30 @@ pub fn generate_prime_pair(
     next_prime(p, exponent, power, draws, witnesses)?;
     for _ in 0..PRIME_DRAWS_MAX {
         next_prime(q, exponent, power, draws, witnesses)?;
-        if differ(p, q) {
+        if differ(p, q)? {
             return RsaPrivateKey::from_primes(p, q, exponent);
         }
     }
     Err(CryptoError::Random)
 }
 
-/// Whether two numbers differ in their highest [`DIFFERENCE_BITS`] bits, which is what
-/// |p - q| > 2^(length - 100) comes down to except for differences that just cross it.
-fn differ(p: &[u8], q: &[u8]) -> bool {
-    let high = |number: &[u8]| {
-        number.iter().take(16).fold(0u128, |value, byte| value << 8 | u128::from(*byte))
-            >> (128 - DIFFERENCE_BITS)
+/// Whether |p - q| is above 2^(length - [`DIFFERENCE_BITS`]), for numbers of the same length of at
+/// most [`PRIME_SIZE_MAX`] bytes.
+fn differ(p: &[u8], q: &[u8]) -> Result<bool, CryptoError> {
+    // Both are moved up to the highest length, and the limit with them.
+    let number = |bytes: &[u8]| {
+        let mut long = Zeroizing::new([0; PRIME_SIZE_MAX]);
+        long.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+        from_bytes::<LIMBS>(&*long).map(Zeroizing::new)
     };
-    high(p) != high(q)
+    let (p, q) = (number(p)?, number(q)?);
+    let limit = Uint::ONE.shl_vartime(Uint::<LIMBS>::BITS.saturating_sub(DIFFERENCE_BITS));
+    let is_above = |one: &Uint<LIMBS>, other: &Uint<LIMBS>| {
+        let (difference, negative) = one.borrowing_sub(other, Limb::ZERO);
+        let larger = limit.borrowing_sub(&Zeroizing::new(difference), Limb::ZERO).1;
+        larger != Limb::ZERO && negative == Limb::ZERO
+    };
+    Ok(is_above(&p, &q) | is_above(&q, &p))
 }
 
 /// Fills `prime` with the next prime that `draws` gives by the rule above.
@@ -274,16 +285,23 @@ mod tests {
 
     #[test]
     fn primes_too_close_to_each_other_are_refused() {
-        let mut p = [0xc1; 128];
-        let mut q = p;
-        q[13..].fill(0);
-        assert!(!differ(&p, &q));
-        q[12] ^= 0x08;
-        assert!(!differ(&p, &q));
-        q[12] ^= 0x18;
-        assert!(differ(&p, &q));
-        p[0] = 0xff;
-        assert!(differ(&p, &q));
+        // The limit is the fifth bit of the thirteenth byte.
+        for length in [64, 128, 192, 256] {
+            let (p, mut q) = (&[0xc1; 256][..length], [0xc1; 256]);
+            let q = &mut q[..length];
+            assert_eq!(differ(p, q), Ok(false));
+            q[12] += 0x10;
+            assert_eq!((differ(p, q), differ(q, p)), (Ok(false), Ok(false)), "as the limit");
+            q[length - 1] += 1;
+            assert_eq!((differ(p, q), differ(q, p)), (Ok(true), Ok(true)), "one more");
+            q[12] = 0xc1;
+            q[0] = 0xff;
+            assert_eq!((differ(p, q), differ(q, p)), (Ok(true), Ok(true)));
+        }
+        // Numbers with different highest bits can be neighbours.
+        let (mut above, mut below) = ([0; 128], [0xff; 128]);
+        (above[0], below[0]) = (0x80, 0x7f);
+        assert_eq!((differ(&above, &below), differ(&below, &above)), (Ok(false), Ok(false)));
     }
 
     #[test]
