@@ -12,6 +12,9 @@
 //! | `0x101a` | numbers drawn that became no prime of a key, upper and lower half |
 //! | `0x101c` | attempts by the power of two of their multiplications (22 numbers) |
 //!
+//! Kinds of calls: 0 core but for PVALIDATE, 1 PVALIDATE, 2 vTPM, 3 others, 4 returns without a
+//! call, 5 background work, 6 attestation ([`Kind`]).
+//!
 //! Multiplications are of 1024 bits. From `0x100c` on all are zero while another CPU works on keys.
 //!
 //! [`Residency::word`]: crate::work::residency::Residency::word

@@ -22,18 +22,28 @@ pub enum Kind {
     Spurious,
     /// Background work at the end of a call, beyond the call itself.
     Background,
+    /// Attestation protocol.
+    Attestation,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Core, Self::Pvalidate, Self::Vtpm, Self::Other, Self::Spurious, Self::Background];
+    pub const ALL: [Self; 7] = [
+        Self::Core,
+        Self::Pvalidate,
+        Self::Vtpm,
+        Self::Other,
+        Self::Spurious,
+        Self::Background,
+        Self::Attestation,
+    ];
 
     /// The kind of the call in RAX.
     pub const fn of_call(rax: u64) -> Self {
         match (rax >> 32, rax & 0xffff_ffff) {
             (0, 1) => Self::Pvalidate,
             (0, _) => Self::Core,
+            (1, _) => Self::Attestation,
             (2, _) => Self::Vtpm,
             _ => Self::Other,
         }
@@ -195,6 +205,16 @@ mod tests {
         assert_eq!(Kind::of_call(1), Kind::Pvalidate);
         assert_eq!(Kind::of_call(6), Kind::Core);
         assert_eq!(Kind::of_call(2 << 32 | 1), Kind::Vtpm);
-        assert_eq!(Kind::of_call(1 << 32 | 1), Kind::Other);
+        assert_eq!(Kind::of_call(1 << 32 | 1), Kind::Attestation);
+        assert_eq!(Kind::of_call(3 << 32 | 1), Kind::Other);
+        assert_eq!(Kind::of_call(u64::MAX), Kind::Other);
+    }
+
+    /// Counters are read by the number of their kind.
+    #[test]
+    fn kinds_have_their_place() {
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place);
+        }
     }
 }
