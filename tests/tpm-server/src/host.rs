@@ -283,14 +283,21 @@ mod tests {
 
     const OWNER: u32 = 0x4000_0001;
     const LOCKOUT: u32 = 0x4000_000a;
+    const ENDORSEMENT: u32 = 0x4000_000b;
+    const PLATFORM: u32 = 0x4000_000c;
     const NULL: u32 = 0x4000_0007;
 
     fn host() -> Host {
         let arguments = ["--ephemeral", "--keys", "0"].map(str::to_owned);
         let host = Host::open(&Options::parse(arguments.into_iter()).unwrap().unwrap()).unwrap();
-        let startup = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0];
-        assert_eq!(host.machine().execute(0, &startup)[6..], [0; 4]);
+        startup(&host);
         host
+    }
+
+    /// TPM2_Startup(CLEAR).
+    fn startup(host: &Host) {
+        let command = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0];
+        assert_eq!(host.machine().execute(0, &command)[6..], [0; 4]);
     }
 
     /// A command whose handle is authorised by an empty password: the response's parameters.
@@ -343,5 +350,34 @@ mod tests {
         assert_eq!(work(&host), before, "derived ahead again");
         assert_eq!(storage_root_key(&host, NULL), other);
         assert!(work(&host) > before, "what was kept of the old seeds is gone, all of it");
+    }
+
+    /// After a change that leaves the NULL seed alone its key is the same, but not kept any more.
+    fn assert_forgotten(host: &Host, null: &[u8]) {
+        host.machine().platform.keys.wait_for_plans();
+        let before = work(host);
+        assert_eq!(storage_root_key(host, NULL), null);
+        assert!(work(host) > before, "what was derived before is gone, all of it");
+    }
+
+    #[test]
+    fn new_seeds_of_other_hierarchies_have_new_keys() {
+        const CHANGE_EPS: u32 = 0x124;
+        const CHANGE_PPS: u32 = 0x125;
+        let host = host();
+        let owner = storage_root_key(&host, OWNER);
+        let null = storage_root_key(&host, NULL);
+        for (code, hierarchy) in [(CHANGE_EPS, ENDORSEMENT), (CHANGE_PPS, PLATFORM)] {
+            let old = storage_root_key(&host, hierarchy);
+            authorised(&host, code, PLATFORM, &[]);
+            assert_forgotten(&host, &null);
+            assert_ne!(storage_root_key(&host, hierarchy), old, "command {code:#x}");
+        }
+        // A TPM Reset makes a new NULL seed, and no other.
+        host.machine().power_off();
+        host.machine().power_on();
+        startup(&host);
+        assert_ne!(storage_root_key(&host, NULL), null);
+        assert_eq!(storage_root_key(&host, OWNER), owner);
     }
 }
