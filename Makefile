@@ -11,7 +11,7 @@ override export CMD := $(value CMD)
 launcher := $(CARGO) run --quiet --package launcher --
 options := --cpus $(CPUS) --memory $(MEM) \
 	$(if $(KERNEL),--kernel '$(KERNEL)') $(if $(INITRD),--initrd '$(INITRD)') \
-	$(if $(SVN),--svn '$(SVN)') $(if $(ID_KEY),--id-key '$(ID_KEY)') \
+	$(if $(SERVICE),--service-cpu) $(if $(SVN),--svn '$(SVN)') $(if $(ID_KEY),--id-key '$(ID_KEY)') \
 	$(if $(LOG),--log '$(LOG)') $(if $(STATE),--state '$(STATE)') \
 	$(if $(STATE_OWNER),--state-owner '$(STATE_OWNER)') \
 	$(if $(STATE_KEY),--state-key '$(STATE_KEY)') $(if $(IGVM),--igvm '$(IGVM)') \
@@ -19,15 +19,15 @@ options := --cpus $(CPUS) --memory $(MEM) \
 	$(foreach feature,$(SVSM_FEATURES),--svsm-feature '$(feature)')
 
 .PHONY: help run test check attest test-suites test-differential fuzz-smoke dependencies boots-20 \
-	test-powercut figures cross-check bench bench-keys keys-50 tpm-server guest guest-update install clean
+	test-powercut figures cross-check bench bench-keys key-statistics keys-50 tpm-server guest guest-update install clean
 
 help: ## list the targets (default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  run takes CMD="command in the guest", CPUS=2, MEM=1024 (MiB), KERNEL=, INITRD= (files of'
-	@echo '  your own), STATE= (disk image with the TPM, made if need be), LOG= (file), MACHINE="trace'
-	@echo '  counters", IGVM= (file to keep), STATE_OWNER=, STATE_KEY=. Make turns every exit code but 0'
-	@echo '  into 2; tests/run gives the exact one.'
+	@echo '  your own), STATE= (disk image with the TPM, made if need be), LOG= (file), SERVICE=1 (a vCPU'
+	@echo '  more, which makes keys), MACHINE="trace counters", IGVM= (file to keep), STATE_OWNER=,'
+	@echo '  STATE_KEY=. Make turns every exit code but 0 into 2; tests/run gives the exact one.'
 
 run: install ## boot; a root shell in the Linux guest, or CMD="…" alone
 	@$(if $(CMD),$(launcher) command "$$CMD" $(options),$(launcher) shell $(options))
@@ -71,6 +71,9 @@ cross-check: install ## launch digest, ID block and reports against others' impl
 bench-keys: ## CPU time of RSA keys and private operations beside other implementations
 	@$(CARGO) run --quiet --release --package crypto-pool --example keys -- $(KEYS)
 	@$(CARGO) run --quiet --release --package crypto-pool --example private
+
+key-statistics: ## KEYS=10000 RSA-2048 keys: statistics, and each checked by openssl (docs/key-pool.md)
+	@crypto-pool/examples/key-statistics $(KEYS)
 
 keys-50: install ## three guests create KEYS=50 keys in a row and go on (docs/key-pool.md)
 	@KEYS=$(or $(KEYS),50) $(CARGO) test --quiet --package launcher --test keys -- --nocapture --test-threads=1
