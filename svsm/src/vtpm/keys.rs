@@ -106,8 +106,9 @@ impl KeyStock {
         }))
     }
 
-    /// Works for at most `budget` multiplications of 1024 bits (and 40), unless another CPU does
-    /// or a command is waiting to. Returns whether there was anything to do.
+    /// Works for at most `budget` multiplications of 1024 bits (and what `OVERSHOOT` of primes'
+    /// length weigh), unless another CPU does or a command is waiting to. Returns whether there
+    /// was anything to do.
     pub fn work(&self, budget: u32) -> bool {
         if self.waiting.load(Ordering::Acquire) != 0 {
             return false;
