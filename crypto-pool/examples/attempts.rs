@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How much work keys take, and how often who asks for one has to come again when nobody works in
-//! the background: `cargo run --release --example attempts -p crypto-pool [count]`.
+//! the background: `cargo run --release --example attempts -p crypto-pool [count]`, with `count`
+//! keys of 2048 bits and as many longer ones as there are in the same time, about. The seeds of
+//! the slowest searches are for `vectors/slowest.txt`, which unit tests try again.
 
 mod hashed;
 
@@ -9,18 +11,16 @@ use crypto_pool::jobs::owed;
 use crypto_pool::search::{KeyKind, KeySearch};
 use hashed::Hashed;
 
-/// Multiplications between two looks at the result.
-const STEP: u32 = 1_000;
+/// Seeds of the slowest searches that are printed.
+const SLOWEST: usize = 3;
 
-/// Multiplications of 1024 bits that a key took, to the next [`STEP`] of its primes' length.
+/// Multiplications of 1024 bits that a key took.
 fn work(kind: KeyKind, seed: u64) -> u32 {
     let (mut draws, mut witnesses) = (Hashed(seed << 32), Hashed(seed << 32 | 1 << 31));
     let mut search = KeySearch::new(kind, Backend::detect()).expect("a kind");
-    let mut work = STEP;
-    while search.step(&mut { STEP }, &mut draws, &mut witnesses).expect("randomness").is_none() {
-        work += STEP;
-    }
-    kind.weigh(work)
+    let found = search.step(u32::MAX, &mut draws, &mut witnesses).expect("randomness");
+    assert!(found.is_some(), "the budget is no limit");
+    kind.weigh(search.take_work())
 }
 
 /// The attempt, from 1 on, by whose end so much work is done.
@@ -33,22 +33,25 @@ fn main() {
     for bits in [2048, 3072, 4096] {
         let kind = KeyKind::usual(bits);
         let count = count * 2048 / u64::from(bits) * 2048 / u64::from(bits);
-        let mut works: Vec<u32> = (1..=count).map(|seed| work(kind, seed)).collect();
+        let mut works: Vec<_> = (1..=count).map(|seed| (work(kind, seed), seed)).collect();
         works.sort_unstable();
-        let mean = works.iter().map(|work| u64::from(*work)).sum::<u64>() / count;
+        let mean = works.iter().map(|(work, _)| u64::from(*work)).sum::<u64>() / count;
         let mut attempts = [0; 12];
-        for work in &works {
+        for (work, _) in &works {
             attempts[attempt(kind, *work).min(11)] += 1;
         }
-        let at = |permille: usize| works[works.len() * permille / 1000];
+        let at = |permille: usize| works[works.len() * permille / 1000].0;
         println!(
             "RSA-{bits}, {count} keys: multiplications of 1024 bits: mean {mean}, p50 {}, p95 {}, \
              p99 {}, most {}; attempts {:?}",
             at(500),
             at(950),
             at(990),
-            works[works.len() - 1],
+            works[works.len() - 1].0,
             &attempts[1..],
         );
+        for (work, seed) in works.iter().rev().take(SLOWEST) {
+            println!("{bits} {seed} {work}");
+        }
     }
 }

@@ -53,7 +53,7 @@ fn measure(make: impl FnOnce()) -> Duration {
 fn search(bits: u16, backend: Backend, round: u64) {
     let (mut draws, mut witnesses) = (Hashed(round << 32), Hashed(round << 48));
     let mut search = KeySearch::new(KeyKind::usual(bits), backend).expect("a usual kind");
-    while search.step(&mut 2000, &mut draws, &mut witnesses).expect("randomness").is_none() {}
+    while search.step(2000, &mut draws, &mut witnesses).expect("randomness").is_none() {}
 }
 
 /// Another process that makes keys with OpenSSL.

@@ -52,7 +52,7 @@ fn print(count: u64, bits: u16, piece: u64) {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut made = 0;
     while made < count {
-        let found = search.step(&mut 100_000, &mut draws, &mut witnesses).expect("randomness");
+        let found = search.step(100_000, &mut draws, &mut witnesses).expect("randomness");
         if let Some(key) = found {
             println!("{} {}", hex(key.p()), hex(key.q()));
             made += 1;

@@ -115,7 +115,7 @@ const KEYS: usize = 64;
 fn next_key(search: &mut KeySearch, draws: &mut Hashed, is_3_modulo_4: bool) -> RsaPrimes {
     let mut witnesses = Hashed(1 << 60);
     loop {
-        let found = search.step(&mut 1_000_000, draws, &mut witnesses).expect("randomness");
+        let found = search.step(1_000_000, draws, &mut witnesses).expect("randomness");
         let fits = |prime: &[u8]| !is_3_modulo_4 || prime.last().is_some_and(|low| low & 3 == 3);
         if let Some(key) = found.filter(|key| fits(key.p()) && fits(key.q())) {
             return key;
@@ -155,7 +155,7 @@ fn searches(name: &str, count: u32, keys: &[RsaPrimes]) {
         let mut witnesses = Hashed(numbers.word() >> 8);
         let mut draws = Known(key.p(), key.q());
         timed(|| {
-            let found = search.step(&mut { u32::MAX }, &mut draws, &mut witnesses);
+            let found = search.step(u32::MAX, &mut draws, &mut witnesses);
             assert!(found.expect("randomness").is_some(), "both are prime");
         })
     });

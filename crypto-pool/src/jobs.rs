@@ -75,8 +75,10 @@ pub struct Task<D> {
 }
 
 impl<D: Random> Task<D> {
-    /// Goes on for at most `budget` multiplications (and what 40 of the primes' length weigh).
-    /// `draws` are for a fresh key. What it took is added to `tally`, and returned.
+    /// Goes on for at most `budget` multiplications (and what [`OVERSHOOT`] of the primes' length
+    /// weigh). `draws` are for a fresh key. What it really took is added to `tally`, and returned.
+    ///
+    /// [`OVERSHOOT`]: crate::search::OVERSHOOT
     ///
     /// # Errors
     /// [`SearchFault`]; the task is of no use then.
@@ -92,11 +94,8 @@ impl<D: Random> Task<D> {
             Product::Fresh(_) => draws,
             Product::Derived(_, _, draws) => draws,
         };
-        let scaled = kind.scale(budget);
-        let mut left = scaled;
-        let result = self.search.step(&mut left, draws, witnesses);
-        let work = kind.weigh(scaled.saturating_sub(left));
-        let found = result?;
+        let found = self.search.step(kind.scale(budget), draws, witnesses)?;
+        let work = kind.weigh(self.search.take_work());
         tally.note_work(work, self.search.take_draws(), found.is_some());
         Ok((found, work))
     }
@@ -187,9 +186,12 @@ impl<D, const COUNT: usize> Jobs<D, COUNT> {
 
     /// Drops and wipes the jobs of derivations.
     pub fn forget_derived(&mut self) {
-        let derived = |job: &mut Job<D>| matches!(job.task.product, Product::Derived(..));
+        let derived = |job: &Job<D>| matches!(job.task.product, Product::Derived(..));
         for place in &mut self.places {
-            let _dropped = place.take_if(derived);
+            // Dropped where it is: a job that is moved out leaves its octets behind.
+            if place.as_ref().is_some_and(derived) {
+                *place = None;
+            }
         }
     }
 }

@@ -60,12 +60,21 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
         }
     }
 
-    /// A thing, if one is ready.
-    pub fn take(&self) -> Option<T> {
+    /// A thing, if one is ready. What was in its place is dropped there rather than moved, which
+    /// would leave its octets behind.
+    pub fn take(&self) -> Option<T>
+    where
+        T: Clone,
+    {
         let found = if self.is_closed() {
             None
         } else {
-            self.places.iter().find_map(|place| place.try_lock()?.take())
+            self.places.iter().find_map(|place| {
+                let mut place = place.try_lock()?;
+                let found = place.clone();
+                *place = None;
+                found
+            })
         };
         if found.is_some() {
             self.taken.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +120,9 @@ impl<T, const PLACES: usize> Shelf<T, PLACES> {
         self.closed.store(true, Ordering::Release);
         for place in &self.places {
             // Held for a moment only, by a processor that is putting or taking.
-            if place.lock().take().is_some() {
+            let mut place = place.lock();
+            if place.is_some() {
+                *place = None;
                 self.ready.fetch_sub(1, Ordering::Relaxed);
             }
         }

@@ -2,6 +2,7 @@
 //! The shelf by itself. Not in its own file, which `tests/model.rs` has with other types.
 
 extern crate std;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::vec::Vec;
 
@@ -44,6 +45,44 @@ fn a_closed_shelf_stays_empty() {
     assert!(!shelf.put(2));
     assert!(!shelf.wants_more());
     assert_eq!(shelf.counters().ready, 0);
+}
+
+/// A secret that tells when it is dropped, and where.
+struct Secret<'a>(&'a RefCell<Vec<*const u8>>, u8);
+
+impl Clone for Secret<'_> {
+    fn clone(&self) -> Self {
+        Self(self.0, self.1)
+    }
+}
+
+impl Drop for Secret<'_> {
+    fn drop(&mut self) {
+        self.0.borrow_mut().push(&raw const self.1);
+    }
+}
+
+/// What drops in its place is wiped there.
+#[test]
+fn things_are_dropped_in_their_places_when_they_leave() {
+    let dropped = RefCell::new(Vec::new());
+    let shelf = Shelf::<_, 2>::new(MARKS);
+    let is_on_the_shelf = |place: *const u8| {
+        let begin = (&raw const shelf).addr();
+        (begin..begin + size_of_val(&shelf)).contains(&place.addr())
+    };
+    assert!(shelf.put(Secret(&dropped, 1)) && shelf.put(Secret(&dropped, 2)));
+    assert!(!shelf.put(Secret(&dropped, 3)));
+    assert_eq!(dropped.borrow().len(), 1, "one that finds no place");
+    let taken = shelf.take().unwrap();
+    let places = dropped.borrow_mut().split_off(1);
+    assert!(places.len() == 1 && is_on_the_shelf(places[0]), "handed over");
+    shelf.close();
+    let places = dropped.borrow_mut().split_off(1);
+    assert!(places.len() == 1 && is_on_the_shelf(places[0]), "the shelf was closed");
+    assert!(!shelf.put(taken.clone()) && shelf.take().is_none());
+    drop(taken);
+    assert_eq!(dropped.borrow().len(), 3, "a closed shelf keeps nothing");
 }
 
 /// Many threads put and take at once: nothing comes out twice, and nothing is lost.

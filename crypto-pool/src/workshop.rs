@@ -104,11 +104,13 @@ impl<D: Random, const JOBS: usize, const ENTRIES: usize> Workshop<D, JOBS, ENTRI
         self.primaries.clear();
         self.jobs.forget_derived();
         self.plans = [const { None }; PLANS];
-        let _dropped = self.stock.take_if(|task| matches!(task.product, Product::Derived(..)));
+        self.drop_stock_if(|product| matches!(product, Product::Derived(..)));
     }
 
-    /// Works for as long as `budget` multiplications of 1024 bits take (and what 40 of primes'
-    /// length weigh). Returns whether there was anything to do.
+    /// Works for as long as `budget` multiplications of 1024 bits take (and what [`OVERSHOOT`] of
+    /// primes' length weigh). Returns whether there was anything to do.
+    ///
+    /// [`OVERSHOOT`]: crate::search::OVERSHOOT
     ///
     /// # Errors
     /// [`SearchFault`]; what was worked on is dropped then, and the pool is closed.
@@ -164,7 +166,8 @@ impl<D: Random, const JOBS: usize, const ENTRIES: usize> Workshop<D, JOBS, ENTRI
                 }
             }
         }
-        let found = job.found.take();
+        // Dropped where it is rather than moved, which would leave its octets behind.
+        let found = job.found.clone();
         if found.is_some() {
             self.jobs.end(place);
         }
@@ -211,11 +214,10 @@ impl<D: Random, const JOBS: usize, const ENTRIES: usize> Workshop<D, JOBS, ENTRI
         budget: u32,
     ) -> Result<bool, SearchFault> {
         // What was begun for a shelf that others have filled meanwhile is of no use.
-        let is_idle = |task: &mut Task<D>| match task.product {
-            Product::Fresh(kind) => !pool.wants(kind),
+        self.drop_stock_if(|product| match product {
+            Product::Fresh(kind) => !pool.wants(*kind),
             Product::Derived(..) => false,
-        };
-        let _dropped = self.stock.take_if(is_idle);
+        });
         if self.stock.is_none() {
             let plan = self.plans.iter_mut().find_map(Option::take);
             let Some(product) = plan.or_else(|| pool.wanted().map(Product::Fresh)) else {
@@ -236,6 +238,13 @@ impl<D: Random, const JOBS: usize, const ENTRIES: usize> Workshop<D, JOBS, ENTRI
             None => {}
         }
         Ok(true)
+    }
+
+    /// Drops the stock where it is: a search that is moved out leaves its octets behind.
+    fn drop_stock_if(&mut self, is_useless: impl Fn(&Product<D>) -> bool) {
+        if self.stock.as_ref().is_some_and(|task| is_useless(&task.product)) {
+            self.stock = None;
+        }
     }
 
     fn close_if_broken<T, const PLACES: usize>(

@@ -38,7 +38,7 @@ fn both_find_the_same_primes() {
         let mut source = Draws(draws(number));
         let mut witnesses = Draws(CtrDrbg::from_seed(&[9; 48]));
         let found = loop {
-            if let Some(found) = search.step(&mut 10_000, &mut source, &mut witnesses).unwrap() {
+            if let Some(found) = search.step(10_000, &mut source, &mut witnesses).unwrap() {
                 break found;
             }
         };

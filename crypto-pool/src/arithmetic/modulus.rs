@@ -13,17 +13,33 @@ use super::limbs::{double, subtract_once};
 /// wipes it.
 pub type Residue<const N: usize> = [u64; N];
 
-/// Room for intermediate results, to be reused from operation to operation; wiped on drop.
-pub struct Scratch(#[cfg(target_arch = "x86_64")] Workspace);
+/// Room for intermediate results, to be reused from operation to operation; wiped on drop. Counts
+/// what it is used for.
+pub struct Scratch {
+    #[cfg(target_arch = "x86_64")]
+    workspace: Workspace,
+    multiplications: u32,
+}
 
 impl Scratch {
     /// New room.
     #[must_use]
     pub fn new() -> Self {
-        Self(
+        Self {
             #[cfg(target_arch = "x86_64")]
-            Workspace::new(),
-        )
+            workspace: Workspace::new(),
+            multiplications: 0,
+        }
+    }
+
+    /// Multiplications and squarings that were done in it, modulo 2^32.
+    #[must_use]
+    pub const fn multiplications(&self) -> u32 {
+        self.multiplications
+    }
+
+    const fn count(&mut self) {
+        self.multiplications = self.multiplications.wrapping_add(1);
     }
 }
 
@@ -101,11 +117,12 @@ impl<const N: usize> Modulus<N> {
     /// a · b.
     #[must_use]
     pub fn multiply(&self, scratch: &mut Scratch, a: &Residue<N>, b: &Residue<N>) -> Residue<N> {
+        scratch.count();
         match self.backend.0 {
             Kind::Portable => self.reduce(Uint::from_words(*a).widening_mul(&Uint::from_words(*b))),
             #[cfg(target_arch = "x86_64")]
             Kind::Adx(adx) => {
-                adx.multiply(&mut scratch.0, self.number(), self.negative_inverse, a, b)
+                adx.multiply(&mut scratch.workspace, self.number(), self.negative_inverse, a, b)
             }
         }
     }
@@ -113,10 +130,13 @@ impl<const N: usize> Modulus<N> {
     /// a².
     #[must_use]
     pub fn square(&self, scratch: &mut Scratch, a: &Residue<N>) -> Residue<N> {
+        scratch.count();
         match self.backend.0 {
             Kind::Portable => self.reduce(Uint::from_words(*a).widening_square()),
             #[cfg(target_arch = "x86_64")]
-            Kind::Adx(adx) => adx.square(&mut scratch.0, self.number(), self.negative_inverse, a),
+            Kind::Adx(adx) => {
+                adx.square(&mut scratch.workspace, self.number(), self.negative_inverse, a)
+            }
         }
     }
 

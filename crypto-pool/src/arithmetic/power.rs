@@ -24,11 +24,6 @@ pub struct Power<const N: usize> {
 }
 
 impl<const N: usize> Power<N> {
-    /// Multiplications that [`new`](Self::new) does.
-    pub const PREPARATION_COST: u32 = 30;
-    /// Multiplications that one window takes.
-    pub const WINDOW_COST: u32 = 6;
-
     /// Begins `base` ^ `exponent`.
     #[must_use]
     pub fn new(

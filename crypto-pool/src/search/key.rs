@@ -2,18 +2,25 @@
 //! The search for the two primes of a key (FIPS 186-5, A.1.3): two prime searches, then Assemble
 //! and PairwiseTest.
 
+use crypto_bigint::{Limb, NonZero, Odd, Uint};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::prime::{PrimeSearch, SearchFault, Secret, random_number, remainder};
+use super::effort::Effort;
+use super::prime::{PrimeSearch, SearchFault, Secret, random_number};
 use crate::arithmetic::limbs::subtract_once;
 use crate::arithmetic::power::small_power;
-use crate::arithmetic::{Backend, Modulus, Power, Scratch};
+use crate::arithmetic::{Backend, Modulus, Power};
 use crate::random::{NoRandomness, Random};
 
-/// Bits in which the two primes of a key must differ somewhere (A.1.3, step 5.5).
+/// The two primes of a key must differ by more than 2 to the power of their length less this
+/// (A.1.3, step 5.5).
 const DIFFERENCE_BITS: u32 = 100;
-/// What the beginning of a pairwise test costs, in multiplications.
-const ASSEMBLE_COST: u32 = 10 + 30;
+/// What else the beginning of a pairwise test takes beside multiplications: the inversion.
+const ASSEMBLE_COST: u32 = 10;
+/// Multiplications by which a step can be longer than its budget: between two looks at what was
+/// done there are a window of six and the 64 of the longest public exponent. (A prime less 1 with
+/// more than 64 factors of 2 would take as many in the last test; one in 2^64 is like that.)
+pub const OVERSHOOT: u32 = 6 + 64 - 1;
 /// Bytes of the longest prime.
 const PRIME_SIZE_MAX: usize = 256;
 
@@ -99,13 +106,14 @@ impl core::fmt::Debug for RsaPrimes {
 /// The search for a key. Everything secret in it is wiped on drop.
 #[derive(Debug)]
 pub struct KeySearch {
-    search: Sized,
+    search: Search,
     draws: u32,
+    work: u32,
 }
 
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no allocator to put a variant away")]
-enum Sized {
+enum Search {
     Rsa1024(PairSearch<8>),
     Rsa2048(PairSearch<16>),
     Rsa3072(PairSearch<24>),
@@ -123,19 +131,18 @@ impl KeySearch {
             return Err(SearchFault::Unsupported);
         }
         let search = match kind.bits {
-            1024 => Sized::Rsa1024(PairSearch::new(kind.exponent, backend)),
-            2048 => Sized::Rsa2048(PairSearch::new(kind.exponent, backend)),
-            3072 => Sized::Rsa3072(PairSearch::new(kind.exponent, backend)),
-            4096 => Sized::Rsa4096(PairSearch::new(kind.exponent, backend)),
+            1024 => Search::Rsa1024(PairSearch::new(kind.exponent, backend)),
+            2048 => Search::Rsa2048(PairSearch::new(kind.exponent, backend)),
+            3072 => Search::Rsa3072(PairSearch::new(kind.exponent, backend)),
+            4096 => Search::Rsa4096(PairSearch::new(kind.exponent, backend)),
             _ => return Err(SearchFault::Unsupported),
         };
-        Ok(Self { search, draws: 0 })
+        Ok(Self { search, draws: 0, work: 0 })
     }
 
-    /// Goes on until the key is found or `budget` multiplications of primes' length are used up
-    /// (at most 40 more): then there is none yet. After it is found, a new search begins.
+    /// Goes on until the key is found or `budget` multiplications of primes' length are used up (at
+    /// most [`OVERSHOOT`] more): then there is none yet. After it is found, a new search begins.
     ///
-    /// * `budget`: what is left of it is returned in its place.
     /// * `draws` determines the primes.
     /// * `witnesses` is another generator, for the tests.
     ///
@@ -143,17 +150,26 @@ impl KeySearch {
     /// [`SearchFault::Randomness`] and, if the key does not work, [`SearchFault::Arithmetic`].
     pub fn step(
         &mut self,
-        budget: &mut u32,
+        budget: u32,
         draws: &mut dyn Random,
         witnesses: &mut dyn Random,
     ) -> Result<Option<RsaPrimes>, SearchFault> {
         let draws = &mut Counted { random: draws, requests: &mut self.draws };
-        match &mut self.search {
-            Sized::Rsa1024(search) => search.step(budget, draws, witnesses),
-            Sized::Rsa2048(search) => search.step(budget, draws, witnesses),
-            Sized::Rsa3072(search) => search.step(budget, draws, witnesses),
-            Sized::Rsa4096(search) => search.step(budget, draws, witnesses),
-        }
+        let effort = &mut Effort::new(budget);
+        let found = match &mut self.search {
+            Search::Rsa1024(search) => search.step(effort, draws, witnesses),
+            Search::Rsa2048(search) => search.step(effort, draws, witnesses),
+            Search::Rsa3072(search) => search.step(effort, draws, witnesses),
+            Search::Rsa4096(search) => search.step(effort, draws, witnesses),
+        };
+        self.work = self.work.saturating_add(effort.done());
+        found
+    }
+
+    /// Multiplications of primes' length since this was asked last, as they were counted where they
+    /// are done, and what other work weighs.
+    pub const fn take_work(&mut self) -> u32 {
+        core::mem::replace(&mut self.work, 0)
     }
 
     /// Numbers that were drawn since this was asked last. All but the primes of a key that was
@@ -184,8 +200,17 @@ struct PairSearch<const N: usize> {
 
 /// Changes in place, as the variants are large.
 enum Phase<const N: usize> {
-    Search { p: Option<Secret<N>>, search: PrimeSearch<N> },
-    PairwiseTest { p: Secret<N>, q: Secret<N>, half: Half<N>, second: bool },
+    Search {
+        p: Option<Secret<N>>,
+        search: PrimeSearch<N>,
+    },
+    /// The test modulo one of the primes, if it has begun, and whether it is the second one.
+    PairwiseTest {
+        p: Secret<N>,
+        q: Secret<N>,
+        half: Option<Half<N>>,
+        second: bool,
+    },
 }
 
 /// The pairwise test modulo one of the primes.
@@ -204,11 +229,11 @@ impl<const N: usize> PairSearch<N> {
 
     fn step(
         &mut self,
-        budget: &mut u32,
+        effort: &mut Effort,
         draws: &mut dyn Random,
         witnesses: &mut dyn Random,
     ) -> Result<Option<RsaPrimes>, SearchFault> {
-        let result = self.go_on(budget, draws, witnesses);
+        let result = self.go_on(effort, draws, witnesses);
         if !matches!(result, Ok(None)) {
             *self = Self::new(self.exponent, self.backend);
         }
@@ -217,39 +242,41 @@ impl<const N: usize> PairSearch<N> {
 
     fn go_on(
         &mut self,
-        budget: &mut u32,
+        effort: &mut Effort,
         draws: &mut dyn Random,
         witnesses: &mut dyn Random,
     ) -> Result<Option<RsaPrimes>, SearchFault> {
         let (exponent, backend) = (self.exponent, self.backend);
-        let mut scratch = Scratch::new();
-        while *budget > 0 {
+        while !effort.is_spent() {
             match &mut self.phase {
                 Phase::Search { p, search } => {
-                    let found = search.step(budget, draws, witnesses, &mut scratch)?;
+                    let found = search.step(effort, draws, witnesses)?;
                     let Some(found) = found.map(Secret) else { continue };
-                    let Some(first) = p.take() else {
+                    let Some(first) = p.as_ref().map(|first| Secret(first.0)) else {
                         *p = Some(found);
                         continue;
                     };
                     if !differ(&first.0, &found.0) {
-                        *p = Some(first);
                         continue;
                     }
-                    *budget = budget.saturating_sub(ASSEMBLE_COST);
-                    let half = Half::new(&first, exponent, backend, witnesses, &mut scratch)?;
-                    self.phase = Phase::PairwiseTest { p: first, q: found, half, second: false };
+                    // Wiped where it is, before something else comes there.
+                    *p = None;
+                    self.phase =
+                        Phase::PairwiseTest { p: first, q: found, half: None, second: false };
                 }
                 Phase::PairwiseTest { p, q, half, second } => {
-                    if !half.passes(budget, exponent, &mut scratch)? {
+                    let Some(begun) = half else {
+                        let prime = if *second { q } else { p };
+                        *half = Some(Half::new(prime, exponent, backend, witnesses, effort)?);
+                        continue;
+                    };
+                    if !begun.passes(exponent, effort)? {
                         continue;
                     }
                     if *second {
                         return Ok(Some(RsaPrimes::new(&p.0, &q.0)));
                     }
-                    *budget = budget.saturating_sub(ASSEMBLE_COST);
-                    *half = Half::new(q, exponent, backend, witnesses, &mut scratch)?;
-                    *second = true;
+                    (*half, *second) = (None, true);
                 }
             }
         }
@@ -276,28 +303,23 @@ impl<const N: usize> Half<N> {
         exponent: u32,
         backend: Backend,
         witnesses: &mut dyn Random,
-        scratch: &mut Scratch,
+        effort: &mut Effort,
     ) -> Result<Self, SearchFault> {
+        effort.charge(ASSEMBLE_COST);
         let modulus = Modulus::new(&prime.0, backend).ok_or(SearchFault::Arithmetic)?;
         let mut message = Secret(random_number(witnesses)?);
         message.0 = subtract_once(&message.0, 0, &prime.0);
         let exponent = inverse_of_exponent(&prime.0, exponent)?;
-        let power = Power::new(&modulus, scratch, &message.0, &exponent.0);
+        let power = Power::new(&modulus, &mut effort.scratch, &message.0, &exponent.0);
         Ok(Self { modulus, message, power })
     }
 
     /// Goes on with the power; at its end checks that the public exponent undoes it, and answers
     /// `true`. By the Chinese remainder theorem, both halves together are the test of the key.
-    fn passes(
-        &mut self,
-        budget: &mut u32,
-        exponent: u32,
-        scratch: &mut Scratch,
-    ) -> Result<bool, SearchFault> {
-        while *budget > 0 {
-            *budget = budget.saturating_sub(Power::<N>::WINDOW_COST);
+    fn passes(&mut self, exponent: u32, effort: &mut Effort) -> Result<bool, SearchFault> {
+        while !effort.is_spent() {
+            let scratch = &mut effort.scratch;
             if let Some(signature) = self.power.step(&self.modulus, scratch).map(Secret) {
-                *budget = budget.saturating_sub(u32::BITS);
                 let opened = Secret(small_power(&self.modulus, scratch, &signature.0, exponent));
                 let undone = opened.0 == self.message.0;
                 return if undone { Ok(true) } else { Err(SearchFault::Arithmetic) };
@@ -307,46 +329,44 @@ impl<const N: usize> Half<N> {
     }
 }
 
-/// Whether two numbers differ in their highest [`DIFFERENCE_BITS`] bits.
+/// Whether |p - q| is above 2^(length - [`DIFFERENCE_BITS`]). In constant time.
 fn differ<const N: usize>(p: &[u64; N], q: &[u64; N]) -> bool {
-    let high = |number: &[u64; N]| {
-        let limbs = number.last_chunk::<2>().copied().unwrap_or_default();
-        (u128::from(limbs[1]) << 64 | u128::from(limbs[0])) >> (u128::BITS - DIFFERENCE_BITS)
+    let mut limit = [0; N];
+    if let Some(limb) = limit.iter_mut().rev().nth(1) {
+        *limb = 1 << (u128::BITS - DIFFERENCE_BITS);
+    }
+    let limit = Uint::from_words(limit);
+    let is_above = |one: &[u64; N], other: &[u64; N]| {
+        let (one, other) = (Uint::from_words(*one), Uint::from_words(*other));
+        let (mut difference, negative) = one.borrowing_sub(&other, Limb::ZERO);
+        let larger = limit.borrowing_sub(&difference, Limb::ZERO).1;
+        difference.zeroize();
+        larger != Limb::ZERO && negative == Limb::ZERO
     };
-    high(p) != high(q)
+    is_above(p, q) | is_above(q, p)
 }
 
 /// e⁻¹ modulo `prime` - 1. With `prime` - 1 = e·t + r and k = -r⁻¹ modulo e, e divides
-/// k·(`prime` - 1) + 1, and the quotient k·t + (k·r + 1)/e is the inverse.
+/// k·(`prime` - 1) + 1, and the quotient k·t + (k·r + 1)/e is the inverse. In constant time: the
+/// divisions are multiplications by a reciprocal of e, the processor's own would not be.
 fn inverse_of_exponent<const N: usize>(
     prime: &[u64; N],
     exponent: u32,
 ) -> Result<Secret<N>, SearchFault> {
-    use crypto_bigint::{Limb, NonZero, Uint};
-    let e = u64::from(exponent);
-    let r = (remainder(prime, exponent) + e).wrapping_sub(1);
-    let r = r.checked_rem(e).ok_or(SearchFault::Unsupported)?;
-    let k = e.wrapping_sub(inverse_modulo(r, e).ok_or(SearchFault::Arithmetic)?);
-    let divisor = NonZero::new(Limb(e)).into_option().ok_or(SearchFault::Unsupported)?;
-    let mut t = Uint::from_words(*prime).div_rem_limb(divisor).0;
+    let e = Uint::<1>::from_u32(exponent);
+    let divisor = NonZero::new(Limb::from_u32(exponent)).into_option();
+    let divisor = divisor.ok_or(SearchFault::Unsupported)?;
+    let modulus = Odd::new(e).into_option().ok_or(SearchFault::Unsupported)?;
+    let (mut t, rest) = Uint::from_words(*prime).div_rem_limb(divisor);
+    // No multiple of e is prime: the rest is not 0.
+    let r = Uint::<1>::from_u64(rest.0).wrapping_sub(&Uint::ONE);
+    let inverse = r.invert_odd_mod(&modulus).into_option().ok_or(SearchFault::Arithmetic)?;
+    let k = e.wrapping_sub(&inverse);
     // k, r and e have at most 32 bits.
-    let last = k.wrapping_mul(r).wrapping_add(1);
-    let last = last.checked_div(e).ok_or(SearchFault::Unsupported)?;
-    let inverse = t.wrapping_mul(&Uint::<1>::from_u64(k)).wrapping_add(&Uint::from_u64(last));
+    let last = k.wrapping_mul(&r).wrapping_add(&Uint::ONE).div_rem_limb(divisor).0;
+    let inverse = t.wrapping_mul(&k).wrapping_add(&last.resize());
     t.zeroize();
     Ok(Secret(inverse.to_words()))
-}
-
-/// The inverse of `value` modulo a prime of 32 bits, by Fermat's theorem.
-fn inverse_modulo(value: u64, prime: u64) -> Option<u64> {
-    let mut inverse = 1u64;
-    for position in (0..u32::BITS).rev() {
-        inverse = (inverse * inverse).checked_rem(prime)?;
-        if (prime - 2) >> position & 1 != 0 {
-            inverse = (inverse * value).checked_rem(prime)?;
-        }
-    }
-    ((inverse * value).checked_rem(prime)? == 1).then_some(inverse)
 }
 
 #[cfg(test)]
@@ -355,7 +375,6 @@ pub(crate) mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crypto_bigint::{Odd, Uint};
 
     /// A generator for tests: SHA-256 in counter mode.
     #[derive(Debug)]
@@ -400,8 +419,7 @@ pub(crate) mod tests {
         let (mut draws, mut witnesses) = (Hashed(seed), Hashed(u64::MAX / 2));
         let mut search = KeySearch::new(kind, backend).unwrap();
         for steps in 1.. {
-            if let Some(primes) = search.step(&mut { budget }, &mut draws, &mut witnesses).unwrap()
-            {
+            if let Some(primes) = search.step(budget, &mut draws, &mut witnesses).unwrap() {
                 return (primes, steps);
             }
         }
@@ -427,7 +445,7 @@ pub(crate) mod tests {
         ] {
             let mut search = KeySearch::new(KeyKind::usual(2048), backend).unwrap();
             let result = loop {
-                match search.step(&mut 1_000_000, draws, &mut Hashed(1)) {
+                match search.step(1_000_000, draws, &mut Hashed(1)) {
                     Ok(None) => {}
                     other => break other,
                 }
@@ -435,7 +453,7 @@ pub(crate) mod tests {
             assert_eq!(result.err(), Some(expected));
         }
         let mut search = KeySearch::new(KeyKind::usual(1024), backend).unwrap();
-        let result = search.step(&mut { u32::MAX }, &mut Hashed(1), &mut Nothing);
+        let result = search.step(u32::MAX, &mut Hashed(1), &mut Nothing);
         assert_eq!(result.err(), Some(SearchFault::Randomness));
     }
 
@@ -481,7 +499,8 @@ pub(crate) mod tests {
                 assert_eq!(bytes.len(), kind.prime_size());
                 let number = Uint::<8>::from_be_slice(bytes);
                 assert!(bytes[..8] > 0xB504_F333_F9DE_6484u64.to_be_bytes()[..]);
-                assert_ne!(remainder(&number.to_words(), exponent), 1);
+                let divisor = NonZero::new(Limb::from_u32(exponent)).unwrap();
+                assert_ne!(number.rem_limb(divisor), Limb::ONE);
                 numbers.push(number);
             }
             assert_ne!(primes.p()[..13], primes.q()[..13]);
@@ -499,14 +518,37 @@ pub(crate) mod tests {
         }
     }
 
-    /// A step does at most 40 multiplications more than its budget: here counted by how often a
-    /// key of a known number of steps is interrupted.
+    /// What a key takes with slices of this budget, and the longest of them.
+    fn work(kind: KeyKind, budget: u32) -> (u32, u32) {
+        let mut search = KeySearch::new(kind, Backend::detect()).unwrap();
+        let (mut draws, mut witnesses) = (Hashed(9), Hashed(1 << 40));
+        let (mut sum, mut longest) = (0, 0);
+        loop {
+            let found = search.step(budget, &mut draws, &mut witnesses).unwrap();
+            let work = search.take_work();
+            (sum, longest) = (sum + work, longest.max(work));
+            if found.is_some() {
+                return (sum, longest);
+            }
+        }
+    }
+
+    /// The smallest budget ends a step at the first look: what was done by then is the longest
+    /// stretch without one. For the usual exponent these are the powers of a base, with the
+    /// inversion; for the longest ones the end of the pairwise test.
     #[test]
-    fn smaller_budgets_mean_more_steps() {
-        let kind = KeyKind::usual(1024);
-        let (_, few) = find(kind, Backend::detect(), 9, 4000);
-        let (_, many) = find(kind, Backend::detect(), 9, 400);
-        assert!(many > few * 5, "{many} steps of 400 against {few} of 4000");
+    fn steps_overshoot_by_what_is_promised() {
+        for (exponent, longest) in [(3, 40), (65537, 40), (4_294_967_291, 6 + 63)] {
+            let kind = KeyKind { bits: 1024, exponent };
+            let (sum, stretch) = work(kind, 1);
+            assert_eq!(stretch, longest, "with exponent {exponent}");
+            assert!(stretch - 1 <= OVERSHOOT);
+            for budget in [2, 100, 333, 4000, u32::MAX] {
+                let (other, longest) = work(kind, budget);
+                assert_eq!(other, sum, "slices change nothing of the work");
+                assert!(longest <= budget.saturating_add(OVERSHOOT));
+            }
+        }
     }
 
     #[test]
@@ -520,8 +562,15 @@ pub(crate) mod tests {
             assert_eq!(product % u128::from(prime - 1), 1);
         }
         let mut limbs = [0; 8];
-        limbs[0] = 29;
-        assert_eq!(inverse_of_exponent(&limbs, 7).err(), Some(SearchFault::Arithmetic));
+        for (number, exponent, expected) in [
+            (29, 7, SearchFault::Arithmetic),
+            (8, 7, SearchFault::Arithmetic),
+            (29, 0, SearchFault::Unsupported),
+            (29, 4, SearchFault::Unsupported),
+        ] {
+            limbs[0] = number;
+            assert_eq!(inverse_of_exponent(&limbs, exponent).err(), Some(expected));
+        }
     }
 
     #[test]
@@ -534,12 +583,11 @@ pub(crate) mod tests {
     /// A wrong prime does not get through the pairwise test.
     #[test]
     fn the_pairwise_test_fails_for_composites() {
-        let mut scratch = Scratch::new();
+        let effort = &mut Effort::new(u32::MAX);
         let number = Secret([u64::MAX - 2; 8]);
         let backend = Backend::detect();
-        let mut half = Half::new(&number, 65537, backend, &mut Hashed(3), &mut scratch).unwrap();
-        let mut budget = u32::MAX;
-        let result = half.passes(&mut budget, 65537, &mut scratch);
+        let mut half = Half::new(&number, 65537, backend, &mut Hashed(3), effort).unwrap();
+        let result = half.passes(65537, effort);
         assert_eq!(result, Err(SearchFault::Arithmetic));
     }
 
@@ -551,12 +599,18 @@ pub(crate) mod tests {
 
     #[test]
     fn primes_too_close_to_each_other() {
-        let mut p = [7; 8];
-        let q = p;
-        p[5] = 0;
-        p[6] = 7 ^ 1 << 27;
+        // 2^412 is the limit for 512 bits: bit 28 of the seventh limb.
+        let q = [7; 8];
+        let mut p = q;
         assert!(!differ(&p, &q));
-        p[6] = 7 ^ 1 << 28;
-        assert!(differ(&p, &q));
+        p[6] = 7 + (1 << 28);
+        assert!(!differ(&p, &q) && !differ(&q, &p), "as much as the limit");
+        p[0] = 8;
+        assert!(differ(&p, &q) && differ(&q, &p), "one more");
+        // Numbers with different highest bits can be neighbours.
+        let (above, mut below) = ([0, 0, 0, 0, 0, 0, 0, 1 << 63], [u64::MAX; 8]);
+        below[7] = (1 << 63) - 1;
+        assert!(!differ(&above, &below) && !differ(&below, &above));
+        assert!(differ(&[u64::MAX; 8], &above) && differ(&above, &[u64::MAX; 8]));
     }
 }

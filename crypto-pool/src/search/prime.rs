@@ -15,6 +15,7 @@
 
 use zeroize::Zeroize;
 
+use super::effort::Effort;
 use super::trial::{GROUPS_ALL, GROUPS_PER_MULTIPLICATION, has_factor};
 use crate::arithmetic::limbs::{bits, subtract_once};
 use crate::arithmetic::shift::{SHIFT_MAX, Shift};
@@ -31,8 +32,6 @@ const DRAW_COST: u32 = 2;
 /// Bits of the Fermat test's exponent that one shift takes care of: 2^5 - 1 is the longest.
 const FERMAT_WINDOW_BITS: usize = 5;
 const _: () = assert!((1 << FERMAT_WINDOW_BITS) - 1 <= SHIFT_MAX);
-/// What a window costs, in multiplications: the shift is much less than one.
-const FERMAT_WINDOW_COST: u32 = 5;
 /// Groups of primes that are divided by in one go.
 const GROUPS_AT_ONCE: usize = 32;
 
@@ -72,7 +71,7 @@ impl<const N: usize> core::fmt::Debug for Secret<N> {
 ///
 /// The parts stand side by side rather than in the variants of an enum, so that a change of phase
 /// moves nothing: the table of powers alone has up to 8 KiB.
-pub struct PrimeSearch<const N: usize> {
+pub(super) struct PrimeSearch<const N: usize> {
     exponent: u32,
     backend: Backend,
     draws: u32,
@@ -108,8 +107,7 @@ impl<const N: usize> PrimeSearch<N> {
     };
 
     /// Begins a search. `exponent` is an odd prime.
-    #[must_use]
-    pub fn new(exponent: u32, backend: Backend) -> Self {
+    pub(super) fn new(exponent: u32, backend: Backend) -> Self {
         Self {
             exponent,
             backend,
@@ -123,8 +121,7 @@ impl<const N: usize> PrimeSearch<N> {
         }
     }
 
-    /// Goes on until the prime is found or `budget` multiplications are used up, which it lessens
-    /// by what it used (by at most 40 more than there were). After a prime is found, the search
+    /// Goes on until the prime is found or the effort is spent. After a prime is found, the search
     /// for the next one begins.
     ///
     /// * `draws` determines the prime.
@@ -132,31 +129,30 @@ impl<const N: usize> PrimeSearch<N> {
     ///
     /// # Errors
     /// [`SearchFault::Randomness`].
-    pub fn step(
+    pub(super) fn step(
         &mut self,
-        budget: &mut u32,
+        effort: &mut Effort,
         draws: &mut dyn Random,
         witnesses: &mut dyn Random,
-        scratch: &mut Scratch,
     ) -> Result<Option<[u64; N]>, SearchFault> {
-        while *budget > 0 {
+        while !effort.is_spent() {
             self.phase = match self.phase {
-                Phase::Draw => self.draw(budget, draws)?,
-                Phase::TrialDivide(group) => self.trial_divide(budget, group),
-                Phase::Fermat(left_bits) => self.fermat(budget, scratch, left_bits),
+                Phase::Draw => self.draw(effort, draws)?,
+                Phase::TrialDivide(group) => self.trial_divide(effort, group),
+                Phase::Fermat(left_bits) => self.fermat(effort, left_bits),
                 Phase::Confirm(rounds) if rounds == Self::ROUNDS => {
                     let found = self.candidate.0;
                     *self = Self::new(self.exponent, self.backend);
                     return Ok(Some(found));
                 }
-                Phase::Confirm(rounds) => self.confirm(budget, witnesses, scratch, rounds)?,
+                Phase::Confirm(rounds) => self.confirm(effort, witnesses, rounds)?,
             };
         }
         Ok(None)
     }
 
-    fn draw(&mut self, budget: &mut u32, draws: &mut dyn Random) -> Result<Phase, SearchFault> {
-        *budget = budget.saturating_sub(DRAW_COST);
+    fn draw(&mut self, effort: &mut Effort, draws: &mut dyn Random) -> Result<Phase, SearchFault> {
+        effort.charge(DRAW_COST);
         if self.draws == DRAWS_MAX {
             return Err(SearchFault::Randomness);
         }
@@ -172,9 +168,9 @@ impl<const N: usize> PrimeSearch<N> {
         Ok(if large { Phase::TrialDivide(0) } else { Phase::Draw })
     }
 
-    fn trial_divide(&mut self, budget: &mut u32, group: usize) -> Phase {
+    fn trial_divide(&mut self, effort: &mut Effort, group: usize) -> Phase {
         let cost = GROUPS_AT_ONCE / GROUPS_PER_MULTIPLICATION;
-        *budget = budget.saturating_sub(u32::try_from(cost).unwrap_or(u32::MAX));
+        effort.charge(u32::try_from(cost).unwrap_or(u32::MAX));
         if has_factor(&self.candidate.0, group, GROUPS_AT_ONCE) {
             return Phase::Draw;
         }
@@ -192,22 +188,22 @@ impl<const N: usize> PrimeSearch<N> {
         Phase::Fermat(64 * N)
     }
 
-    /// 2^(c - 1) modulo c, in windows of a few bits: each takes as many squarings, and one shift.
-    fn fermat(&mut self, budget: &mut u32, scratch: &mut Scratch, mut left_bits: usize) -> Phase {
+    /// 2^(c - 1) modulo c, in windows of a few bits: each takes as many squarings, and one shift,
+    /// which is much less than a squaring.
+    fn fermat(&mut self, effort: &mut Effort, mut left_bits: usize) -> Phase {
         let (Some(modulus), Some(shift)) = (&self.modulus, &self.shift) else {
             return Phase::Draw;
         };
         let power = &mut self.fermat.0;
-        while *budget > 0 && left_bits > 0 {
+        while !effort.is_spent() && left_bits > 0 {
             // The first window is what is left over when the others are full.
             let width = match left_bits % FERMAT_WINDOW_BITS {
                 0 => FERMAT_WINDOW_BITS,
                 rest => rest,
             };
-            *budget = budget.saturating_sub(FERMAT_WINDOW_COST);
             if left_bits < 64 * N {
                 for _ in 0..width {
-                    *power = modulus.square(scratch, power);
+                    *power = modulus.square(&mut effort.scratch, power);
                 }
             }
             left_bits -= width;
@@ -228,26 +224,23 @@ impl<const N: usize> PrimeSearch<N> {
     /// Miller–Rabin with random bases (FIPS 186-5, B.3.1).
     fn confirm(
         &mut self,
-        budget: &mut u32,
+        effort: &mut Effort,
         witnesses: &mut dyn Random,
-        scratch: &mut Scratch,
         rounds: u32,
     ) -> Result<Phase, SearchFault> {
         let Some(modulus) = &self.modulus else { return Ok(Phase::Draw) };
         let Some(power) = &mut self.power else {
-            *budget = budget.saturating_sub(Power::<N>::PREPARATION_COST);
             // Any residue that is random is a random base in Montgomery form; 0, 1 and -1 say
             // nothing and have a negligible probability.
             let mut base = Secret(random_number(witnesses)?);
             base.0 = subtract_once(&base.0, 0, modulus.number());
             let exponent = Secret(odd_part(modulus.number()).0);
-            self.power = Some(Power::new(modulus, scratch, &base.0, &exponent.0));
+            self.power = Some(Power::new(modulus, &mut effort.scratch, &base.0, &exponent.0));
             return Ok(Phase::Confirm(rounds));
         };
-        while *budget > 0 {
-            *budget = budget.saturating_sub(Power::<N>::WINDOW_COST);
+        while !effort.is_spent() {
+            let scratch = &mut effort.scratch;
             let Some(result) = power.step(modulus, scratch).map(Secret) else { continue };
-            *budget = budget.saturating_sub(odd_part(modulus.number()).1);
             let composite = is_witness(modulus, scratch, result);
             self.power = None;
             return Ok(if composite { Phase::Draw } else { Phase::Confirm(rounds + 1) });
@@ -291,7 +284,7 @@ fn odd_part<const N: usize>(candidate: &[u64; N]) -> ([u64; N], u32) {
 }
 
 /// `number` modulo `divisor`.
-pub(super) fn remainder<const N: usize>(number: &[u64; N], divisor: u32) -> u64 {
+fn remainder<const N: usize>(number: &[u64; N], divisor: u32) -> u64 {
     let divisor = crypto_bigint::NonZero::new(crypto_bigint::Limb(u64::from(divisor)));
     let number = crypto_bigint::Uint::from_words(*number);
     divisor.into_option().map_or(0, |divisor| number.rem_limb(divisor).0)
