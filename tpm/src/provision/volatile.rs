@@ -48,13 +48,17 @@ impl Tpm {
         platform: &mut dyn Platform,
         octets: &[u8],
     ) -> Result<(), ProvisionFault> {
-        Ok(self.change(platform, |state, platform| {
-            if state.mode != Mode::Initialized {
-                return Err(ResponseCode::INITIALIZE);
-            }
-            let uptime_ms = platform.uptime_ms();
-            restore_volatile(state, uptime_ms, octets).map_err(|_| state.fail(Fault::Record))
-        })?)
+        if self.state().mode != Mode::Initialized {
+            return Err(ProvisionFault::Failure);
+        }
+        let uptime_ms = platform.uptime_ms();
+        let restored = self.change(platform, |state, _| restore_volatile(state, uptime_ms, octets));
+        if restored.is_ok() {
+            return Ok(());
+        }
+        // A part of it is in the state, and need not be consistent.
+        self.power_on(platform);
+        Ok(self.change(platform, |state, _| Err(state.fail(Fault::Record)))?)
     }
 }
 
@@ -63,6 +67,7 @@ mod tests {
     use super::{ProvisionFault, VOLATILE_SIZE_MAX};
     use crate::command::nv::scene::{self, BOTH, INDEX};
     use crate::command::object::create_primary::tests::{body, storage_key};
+    use crate::session::Active;
     use crate::structure::nv::NvAttributes;
     use crate::structure::response_code::ResponseCode;
     use crate::testing::client::{AUDIT, Client};
@@ -134,6 +139,24 @@ mod tests {
         move_with(&mut machine, &octets).unwrap();
         machine.command(0x144, &[0, 0]).unwrap();
         assert_ne!(machine.read_pcr(0), [0; 32]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_state_that_is_refused() {
+        let mut machine = Machine::started();
+        let mut client = Client::hmac(&mut machine, b"");
+        client.attributes |= AUDIT;
+        machine.with_sessions(0x17b, &[], &mut [&mut client], &[0, 4]).unwrap();
+        assert_eq!(machine.tpm.state().sessions.exclusive, Some(client.handle));
+        let octets = save(&mut machine);
+        // Cut in the objects, which are last: the sessions have been read.
+        assert!(move_with(&mut machine, &octets[..octets.len() - 1]).is_err());
+        let sessions = &machine.tpm.state().sessions;
+        assert_eq!(sessions.exclusive, None);
+        assert!(sessions.active().iter().all(|active| *active == Active::Free));
+        assert_eq!(machine.command(0x17b, &[0, 4]), Err(ResponseCode::FAILURE));
+        machine.power_cycle();
+        assert!(machine.command(0x144, &[0, 0]).is_ok());
     }
 
     /// CVE-2022-23645, CVE-2021-3623: whatever is in the octets, it is refused or consistent.
