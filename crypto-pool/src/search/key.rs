@@ -329,21 +329,22 @@ impl<const N: usize> Half<N> {
     }
 }
 
-/// Whether |p - q| is above 2^(length - [`DIFFERENCE_BITS`]). In constant time.
-fn differ<const N: usize>(p: &[u64; N], q: &[u64; N]) -> bool {
-    let mut limit = [0; N];
-    if let Some(limb) = limit.iter_mut().rev().nth(1) {
-        *limb = 1 << (u128::BITS - DIFFERENCE_BITS);
+/// Whether |p - q| is above 2^(length - [`DIFFERENCE_BITS`]), in constant time. Not for each length
+/// by itself: the image has it once.
+fn differ(p: &[u64], q: &[u64]) -> bool {
+    exceeds(p, q) | exceeds(q, p)
+}
+
+/// Whether `one` is above `other` + 2^(length - [`DIFFERENCE_BITS`]): then `one` can't be
+/// subtracted from that.
+fn exceeds(one: &[u64], other: &[u64]) -> bool {
+    let mut carry = 0;
+    for (above, (one, other)) in (0..one.len()).rev().zip(one.iter().zip(other)) {
+        // The limit's only bit is in the second limb from the top.
+        let limit = if above == 1 { 1 << (u128::BITS - DIFFERENCE_BITS) } else { 0 };
+        carry = (i128::from(*other) + limit - i128::from(*one) + carry) >> u64::BITS;
     }
-    let limit = Uint::from_words(limit);
-    let is_above = |one: &[u64; N], other: &[u64; N]| {
-        let (one, other) = (Uint::from_words(*one), Uint::from_words(*other));
-        let (mut difference, negative) = one.borrowing_sub(&other, Limb::ZERO);
-        let larger = limit.borrowing_sub(&difference, Limb::ZERO).1;
-        difference.zeroize();
-        larger != Limb::ZERO && negative == Limb::ZERO
-    };
-    is_above(p, q) | is_above(q, p)
+    carry < 0
 }
 
 /// e⁻¹ modulo `prime` - 1. With `prime` - 1 = e·t + r and k = -r⁻¹ modulo e, e divides
