@@ -31,6 +31,8 @@ pub enum Refusal {
         /// This image's.
         own: u32,
     },
+    /// The store is sealed for a signer's images, and this one has no ID block.
+    NoSigner,
     /// The firmware refuses the store's key: the platform is older than when it was sealed.
     OlderPlatform {
         /// The firmware's status.
@@ -58,6 +60,7 @@ impl Refusal {
             Self::StateKey(StateKeyFault::Missing) => 38,
             Self::StateKey(StateKeyFault::NotAuthentic | StateKeyFault::Owner) => 39,
             Self::StateKey(StateKeyFault::Firmware(_)) => 32,
+            Self::NoSigner => 40,
         }
     }
 }
@@ -86,6 +89,8 @@ impl core::fmt::Display for Refusal {
                 formatter,
                 "the store is sealed for images from SVN {sealed} on, and this one has {own}"
             ),
+            Self::NoSigner => formatter
+                .write_str("the store is sealed for a signer's images, and this one has none"),
             Self::OlderPlatform { status } => write!(
                 formatter,
                 "the firmware refuses the store's key (status {status:#x}): it is older than the \
@@ -259,6 +264,9 @@ fn key_for(
     let seal = Seal::from_label(label).ok_or(Refusal::UnknownSeal)?;
     if seal.binding == Binding::Owner {
         return Err(Refusal::OtherOrigin);
+    }
+    if seal.binding == Binding::Signer && !identity.has_signer {
+        return Err(Refusal::NoSigner);
     }
     if seal.guest_svn > identity.guest_svn {
         let (sealed, own) = (seal.guest_svn, identity.guest_svn);

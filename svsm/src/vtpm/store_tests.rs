@@ -105,8 +105,12 @@ fn another_signer_policy_or_svn_opens_nothing() {
         refused(&disk, &Firmware { is_silent: true, ..FIRMWARE }),
         Refusal::NoKey(KeyFault::Unavailable)
     );
+    // Not by its SVN, which it has none of: also a store from SVN 0 on is refused for this.
     let without_block = Firmware { signer: 0, svn: 0, ..FIRMWARE };
-    assert_eq!(refused(&disk, &without_block), Refusal::OlderImage { sealed: 5, own: 0 });
+    assert_eq!(refused(&disk, &without_block), Refusal::NoSigner);
+    let from_zero = sealed(&Firmware { svn: 0, ..FIRMWARE }, false);
+    assert_eq!(refused(&from_zero, &without_block), Refusal::NoSigner);
+    assert_eq!(Refusal::NoSigner.reason(), 40);
 }
 
 #[test]
