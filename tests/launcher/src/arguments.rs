@@ -20,6 +20,7 @@ usage: launcher shell [OPTION…]                 boot, with the guest's shell o
   --svn NUMBER           the guest's security version in the ID block (default 1)
   --no-id-block          no ID block
   --state FILE           a disk image for the TPM's state, made if it isn't there
+  --bind-measurement     the TPM's state is for this very image, whoever signs it
   --state-owner FILE     whose key the TPM's state is encrypted with (P-384, PEM)
   --state-key FILE       the package with that key, made with `attest state-key`
   --igvm FILE            where the machine's IGVM file is kept, for a verifier
@@ -86,6 +87,7 @@ impl Arguments {
                 }
                 "--no-id-block" => options.id_block = None,
                 "--state" => options.state = Some(PathBuf::from(value()?)),
+                "--bind-measurement" => options.bind_measurement = true,
                 "--state-owner" => options.state_owner = Some(PathBuf::from(value()?)),
                 "--state-key" => options.state_key = Some(PathBuf::from(value()?)),
                 "--igvm" => options.igvm = Some(PathBuf::from(value()?)),

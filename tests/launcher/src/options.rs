@@ -75,6 +75,8 @@ pub struct Options {
     /// The disk image with the TPM's state, made if it isn't there; without one the TPM is
     /// ephemeral.
     pub state: Option<PathBuf>,
+    /// The state is for this very image, whoever signs it.
+    pub bind_measurement: bool,
     /// The key of the state's owner (PEM), if it isn't the platform's firmware that gives the
     /// state's key.
     pub state_owner: Option<PathBuf>,
@@ -113,6 +115,7 @@ impl Default for Options {
             policy: None,
             id_block: Some(IdBlock::default()),
             state: None,
+            bind_measurement: false,
             state_owner: None,
             state_key: None,
             igvm: None,

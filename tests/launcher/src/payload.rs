@@ -109,6 +109,7 @@ fn pack(images: &Images, guest: &GuestFiles, options: &Options, igvm: &Path) -> 
             .arg("--cmdline")
             .arg(&options.command_line)
             .args(options.service_cpu.then_some("--service-vcpu"))
+            .args(options.bind_measurement.then_some("--bind-measurement"))
             .args(policy.iter().flat_map(|policy| ["--policy", policy]))
             .args(id_block.unwrap_or_default())
             .args(options.state_owner.iter().flat_map(|owner| [Path::new("--state-owner"), owner]))

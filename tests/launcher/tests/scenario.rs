@@ -68,6 +68,11 @@ fn boots_with(cpus: u8) {
     let launches = machine.log().find("machine-json: {\"kind\":\"launch\"").expect("the log");
     assert_eq!(launches, [format!(r#"machine-json: {{"kind":"launch","digest":"{digest}"}}"#)]);
 
+    // There is no disk, and that is said.
+    let states = machine.log().find("svsm: state: ").expect("the log");
+    assert_eq!(states.len(), 1, "{states:?}");
+    assert!(states.concat().ends_with("state: no disk: this TPM is ephemeral"), "{states:?}");
+
     let count = machine.check("nproc").expect("it runs");
     assert_eq!(count.trim(), cpus.to_string());
     let messages = machine.check("dmesg").expect("it runs");

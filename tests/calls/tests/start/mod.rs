@@ -19,6 +19,16 @@ pub(crate) enum Outcome {
     Failure(u64),
 }
 
+/// One start.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) outcome: Outcome,
+    /// The last count that was acknowledged.
+    pub(crate) acknowledged: Option<u64>,
+    /// What was measured of the image.
+    pub(crate) launch_digest: String,
+}
+
 fn number(log: &Log, text: &str) -> Option<u64> {
     last_number(&log.find(text).expect("the log"))
 }
@@ -26,9 +36,16 @@ fn number(log: &Log, text: &str) -> Option<u64> {
 /// Boots until the guest has said enough, then cuts the power: the outcome, and the last count that
 /// was acknowledged.
 pub(crate) fn outcome(options: &Options) -> (Outcome, Option<u64>) {
+    let Run { outcome, acknowledged, .. } = run(options);
+    (outcome, acknowledged)
+}
+
+/// The same, with all that is known of it.
+pub(crate) fn run(options: &Options) -> Run {
     let machine = Machine::start(options).expect("the machine starts");
     let start = Instant::now();
     let log = machine.log().clone();
+    let launch_digest = machine.launch_digest().expect("an IGVM file was measured").to_owned();
     let outcome = loop {
         if let (Some(found), Some(_)) = (number(&log, FOUND), number(&log, ACKNOWLEDGED)) {
             break Outcome::Found(found);
@@ -41,7 +58,7 @@ pub(crate) fn outcome(options: &Options) -> (Outcome, Option<u64>) {
         thread::sleep(Duration::from_millis(20));
     };
     drop(machine);
-    (outcome, number(&log, ACKNOWLEDGED))
+    Run { outcome, acknowledged: number(&log, ACKNOWLEDGED), launch_digest }
 }
 
 /// Options for the guest that counts, with an empty disk at this place.
