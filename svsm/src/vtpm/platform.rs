@@ -8,6 +8,7 @@ use super::records::StateStorage;
 use crate::platform::entropy::Entropy;
 use alloc::boxed::Box;
 use nvstore::FreshnessRoot;
+use snp_abi::svsm::{VTPM_COMMAND_MAX, VTPM_RESPONSE_MAX};
 use tpm::crypto::rsa::ModularPower;
 use tpm::platform::{Keys, Platform, PlatformFault, Storage, Vendor};
 
@@ -88,6 +89,8 @@ impl Platform for VtpmPlatform {
             string: VENDOR_STRING,
             tpm_type: TPM_TYPE,
             firmware_version: FIRMWARE_VERSION,
+            command_size_max: VTPM_COMMAND_MAX,
+            response_size_max: VTPM_RESPONSE_MAX,
         }
     }
 }

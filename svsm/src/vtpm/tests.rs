@@ -51,6 +51,17 @@ pub(super) const STARTUP: [u8; 12] = [0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0]
 pub(super) const PASSWORD: [u8; 13] = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
 const SELF_TEST: [u8; 11] = [0x80, 1, 0, 0, 0, 11, 0, 0, 1, 0x43, 0];
 
+/// TPM_PT_MAX_COMMAND_SIZE and TPM_PT_MAX_RESPONSE_SIZE.
+#[test]
+fn sizes_are_those_that_the_page_carries() {
+    let mut tpm = power_on();
+    execute(&mut tpm, &STARTUP);
+    let ask = [0x80, 1, 0, 0, 0, 22, 0, 0, 1, 0x7a, 0, 0, 0, 6, 0, 0, 1, 0x1e, 0, 0, 0, 2];
+    let told = execute(&mut tpm, &ask);
+    let (command, response) = ([0, 0, 1, 0x1e, 0, 0, 0xf, 0xf7], [0, 0, 1, 0x1f, 0, 0, 0xf, 0xfc]);
+    assert_eq!(told[19..], [command, response].concat());
+}
+
 #[test]
 fn commands_before_startup_and_unknown_ones_are_refused_in_the_response() {
     let mut tpm = power_on();

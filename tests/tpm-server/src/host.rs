@@ -268,6 +268,8 @@ impl Platform for HostPlatform {
             string: *b"SW  Macadamia\0\0\0",
             tpm_type: 1,
             firmware_version: 0x0000_0001_0000_0000,
+            command_size_max: usize::MAX,
+            response_size_max: usize::MAX,
         }
     }
 }

@@ -158,6 +158,8 @@ impl Platform for SimulatedPlatform {
             string: *b"SW  TPM trials\0\0",
             tpm_type: 1,
             firmware_version: 1,
+            command_size_max: usize::MAX,
+            response_size_max: usize::MAX,
         }
     }
 }

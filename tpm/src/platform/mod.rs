@@ -183,7 +183,7 @@ pub trait Keys {
     }
 }
 
-/// What the TPM says of its maker (TPM_PT_MANUFACTURER and the following).
+/// What the TPM says of its maker (TPM_PT_MANUFACTURER and the following) and of the way to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vendor {
     /// Four characters of the manufacturer.
@@ -194,4 +194,10 @@ pub struct Vendor {
     pub tpm_type: u32,
     /// The version of the firmware.
     pub firmware_version: u64,
+    /// Octets of the longest command that the way to the TPM carries; no more than
+    /// [`COMMAND_SIZE_MAX`](crate::state::capacity::COMMAND_SIZE_MAX) are told of.
+    pub command_size_max: usize,
+    /// The same of responses and
+    /// [`RESPONSE_SIZE_MAX`](crate::state::capacity::RESPONSE_SIZE_MAX).
+    pub response_size_max: usize,
 }

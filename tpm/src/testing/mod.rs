@@ -251,6 +251,8 @@ impl Platform for TestPlatform {
             string: *b"SW  TPM test\0\0\0\0",
             tpm_type: 1,
             firmware_version: 0x0001_0002_0003_0004,
+            command_size_max: usize::MAX,
+            response_size_max: usize::MAX,
         }
     }
 }
