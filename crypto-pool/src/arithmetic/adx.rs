@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Montgomery arithmetic with the instructions MULX (BMI2), ADCX and ADOX (ADX).
 //!
-//! Numbers are cut into blocks of eight limbs. The routines in assembly multiply a row of blocks by
-//! one block; the loops over rows are Rust, which weighs little against 64 multiplications a block.
+//! Numbers are cut into blocks of eight limbs. A product is a sum of rows: one block of one factor
+//! times all blocks of the other. Then as many rows are added, each a multiple of the modulus that
+//! makes the lowest block zero.
 //!
-//! Within a row of blocks a window of eight limbs stays in registers. Each step adds one limb times
-//! eight limbs to it, with one carry chain for the low halves of the products (ADCX, CF) and one
-//! for the high halves (ADOX, OF), and hands out the lowest limb. The window's registers change
+//! Within a row, a window of eight limbs of the sum stays in registers. Each step adds one limb
+//! times eight limbs to it, with one carry chain for the low halves of the products (ADCX, CF) and
+//! one for the high halves (ADOX, OF), and hands out the lowest limb. The window's registers change
 //! their roles from step to step instead of being moved. There is no branch on data, and no
 //! address depends on data.
+//!
+//! A whole multiplication is one call. The code of the blocks is there once, as subroutines: it is
+//! nearly all of the code, and in the SVSM's image each byte counts.
 
 use core::arch::global_asm;
 
 use zeroize::Zeroize;
-
-use super::limbs::subtract_once;
 
 /// Limbs in a block.
 const BLOCK: usize = 8;
@@ -22,6 +24,27 @@ const BLOCK: usize = 8;
 const PRODUCT_MAX: usize = 128;
 
 global_asm!(
+    // The eight instructions for the limbs at 0 to 56 bytes from a pointer.
+    ".macro macadamia_load pointer",
+    "  mov r8, [\\pointer]",
+    "  mov r9, [\\pointer + 8]",
+    "  mov r10, [\\pointer + 16]",
+    "  mov r11, [\\pointer + 24]",
+    "  mov r12, [\\pointer + 32]",
+    "  mov r13, [\\pointer + 40]",
+    "  mov r14, [\\pointer + 48]",
+    "  mov r15, [\\pointer + 56]",
+    ".endm",
+    ".macro macadamia_store pointer",
+    "  mov [\\pointer], r8",
+    "  mov [\\pointer + 8], r9",
+    "  mov [\\pointer + 16], r10",
+    "  mov [\\pointer + 24], r11",
+    "  mov [\\pointer + 32], r12",
+    "  mov [\\pointer + 40], r13",
+    "  mov [\\pointer + 48], r14",
+    "  mov [\\pointer + 56], r15",
+    ".endm",
     // One step: the window w0..w7 += rdx * [rsi]; the new top limb takes the place of w0, whose
     // value is stored before (or, in a reduction, known to be zero).
     ".macro macadamia_step store, offset, w0, w1, w2, w3, w4, w5, w6, w7",
@@ -52,9 +75,8 @@ global_asm!(
     "  adox \\w7, rbp",
     "  mulx \\w0, rax, [rsi + 56]",
     "  adcx \\w7, rax",
-    "  mov eax, 0", // keeps the flags
-    "  adox \\w0, rax",
-    "  adcx \\w0, rax",
+    "  adox \\w0, [rsp + 8 + {ZERO}]",
+    "  adcx \\w0, [rsp + 8 + {ZERO}]",
     ".endm",
     ".macro macadamia_multiply_step offset, window:vararg",
     "  mov rdx, [rbx + \\offset]",
@@ -67,8 +89,7 @@ global_asm!(
     "  mov [rbx + \\offset], rdx",
     "  macadamia_step 0, 0, \\w0, \\window",
     ".endm",
-    // Eight steps, with the registers' roles turning, then the next block of the sum: the window
-    // += [rdi + 64] + the carry at [rsp], which is replaced.
+    // Eight steps, with the registers' roles turning.
     ".macro macadamia_block kind",
     "  macadamia_\\kind\\()_step 0, r8, r9, r10, r11, r12, r13, r14, r15",
     "  macadamia_\\kind\\()_step 8, r9, r10, r11, r12, r13, r14, r15, r8",
@@ -78,64 +99,9 @@ global_asm!(
     "  macadamia_\\kind\\()_step 40, r13, r14, r15, r8, r9, r10, r11, r12",
     "  macadamia_\\kind\\()_step 48, r14, r15, r8, r9, r10, r11, r12, r13",
     "  macadamia_\\kind\\()_step 56, r15, r8, r9, r10, r11, r12, r13, r14",
-    "  mov rax, [rsp]",
-    "  neg rax", // CF = carry
-    "  adc r8, [rdi + 64]",
-    "  adc r9, [rdi + 72]",
-    "  adc r10, [rdi + 80]",
-    "  adc r11, [rdi + 88]",
-    "  adc r12, [rdi + 96]",
-    "  adc r13, [rdi + 104]",
-    "  adc r14, [rdi + 112]",
-    "  adc r15, [rdi + 120]",
-    "  setc al",
-    "  movzx eax, al",
-    "  mov [rsp], rax",
-    "  add rdi, 64",
-    "  add rsi, 64",
-    ".endm",
-    ".macro macadamia_enter",
-    "  push rbx",
-    "  push rbp",
-    "  push r12",
-    "  push r13",
-    "  push r14",
-    "  push r15",
-    ".endm",
-    ".macro macadamia_leave",
-    "  pop r15",
-    "  pop r14",
-    "  pop r13",
-    "  pop r12",
-    "  pop rbp",
-    "  pop rbx",
-    "  ret",
-    ".endm",
-    ".macro macadamia_load_window",
-    "  mov r8, [rdi]",
-    "  mov r9, [rdi + 8]",
-    "  mov r10, [rdi + 16]",
-    "  mov r11, [rdi + 24]",
-    "  mov r12, [rdi + 32]",
-    "  mov r13, [rdi + 40]",
-    "  mov r14, [rdi + 48]",
-    "  mov r15, [rdi + 56]",
-    ".endm",
-    // Stores the window, returns the carry.
-    ".macro macadamia_finish_row",
-    "  mov [rdi], r8",
-    "  mov [rdi + 8], r9",
-    "  mov [rdi + 16], r10",
-    "  mov [rdi + 24], r11",
-    "  mov [rdi + 32], r12",
-    "  mov [rdi + 40], r13",
-    "  mov [rdi + 48], r14",
-    "  mov [rdi + 56], r15",
-    "  pop rax",
-    "  macadamia_leave",
     ".endm",
     // The products of different limbs of one block, each once: row i adds limb i times the limbs
-    // above it. Position k of the result is in register r(8 + k mod 8).
+    // above it. Position k of the sum is in register r(8 + k mod 8).
     ".macro macadamia_cross_begin offset, top",
     "  mov rdx, [rsi + \\offset]",
     "  mov \\top, 0",
@@ -146,11 +112,8 @@ global_asm!(
     "  adcx \\low, rax",
     "  adox \\high, rbp",
     ".endm",
-    ".macro macadamia_cross_end top, first_offset, first, second_offset, second",
-    "  mov eax, 0",
-    "  adcx \\top, rax",
-    "  mov [rdi + \\first_offset], \\first",
-    "  mov [rdi + \\second_offset], \\second",
+    ".macro macadamia_cross_end top",
+    "  adcx \\top, [rsp + 8 + {ZERO}]",
     ".endm",
     // Two limbs of the sum = twice themselves + the square of a limb.
     ".macro macadamia_square_step offset",
@@ -165,55 +128,32 @@ global_asm!(
     "  adox r9, rbp",
     "  mov [rdi + 2 * \\offset + 8], r9",
     ".endm",
+    // A row of [rsp + {COUNT}] blocks onto the sum at rdi, the first of them of this kind.
+    ".macro macadamia_row kind",
+    "  macadamia_load rdi",
+    "  mov qword ptr [rsp + {CARRY}], 0",
+    "  call .Lmacadamia_\\kind\\()_block",
+    "  jmp 3f",
+    "2:",
+    "  call .Lmacadamia_multiply_block",
+    "3:",
+    "  dec qword ptr [rsp + {COUNT}]",
+    "  jnz 2b",
+    "  macadamia_store rdi",
+    ".endm",
     //
     ".pushsection .text.macadamia_montgomery, \"ax\", @progbits",
+    // Blocks. Each takes the window, adds products to it, stores the lowest eight limbs of the sum
+    // at rdi, and goes on to the next block there and at rsi: the window += [rdi + 64] + the carry
+    // in the frame, which is replaced. The return address is below the frame.
     ".p2align 6",
-    ".hidden macadamia_multiply_row",
-    ".globl macadamia_multiply_row",
-    "macadamia_multiply_row:", // rdi sum, rsi a, rdx b, rcx count
-    "  macadamia_enter",
-    "  mov rbx, rdx",
-    "  push 0",
-    "  macadamia_load_window",
-    "2:",
-    "  macadamia_block multiply",
-    "  dec rcx",
-    "  jnz 2b",
-    "  macadamia_finish_row",
-    ".p2align 6",
-    ".hidden macadamia_reduce_row",
-    ".globl macadamia_reduce_row",
-    "macadamia_reduce_row:", // rdi sum, rsi modulus, rdx quotient, rcx -1/modulus, r8 count
-    "  macadamia_enter",
-    "  mov rbx, rdx",
-    "  push r8",
-    "  push 0",
-    "  macadamia_load_window",
+    ".Lmacadamia_reduce_block:", // rbx quotient, written; the lowest eight limbs are not stored
+    "  mov rcx, [rsp + 8 + {INVERSE}]",
     "  macadamia_block reduce",
-    "  mov rcx, [rsp + 8]",
-    "2:",
-    "  dec rcx",
-    "  jz 3f",
-    "  macadamia_block multiply",
-    "  jmp 2b",
-    "3:",
-    "  pop rax",
-    "  mov [rsp], rax",
-    "  macadamia_finish_row",
+    "  jmp 2f",
     ".p2align 6",
-    ".hidden macadamia_cross_block",
-    ".globl macadamia_cross_block",
-    "macadamia_cross_block:", // rdi result, rsi a
-    "  macadamia_enter",
-    "  xor r9d, r9d",
-    "  xor r10d, r10d",
-    "  xor r11d, r11d",
-    "  xor r12d, r12d",
-    "  xor r13d, r13d",
-    "  xor r14d, r14d",
-    "  xor r15d, r15d",
-    "  mov [rdi], r9",
-    "  mov [rdi + 120], r9",
+    ".Lmacadamia_cross_block:",
+    "  mov [rdi], r8",
     "  macadamia_cross_begin 0, r8",
     "  macadamia_cross_step 8, r9, r10",
     "  macadamia_cross_step 16, r10, r11",
@@ -222,7 +162,9 @@ global_asm!(
     "  macadamia_cross_step 40, r13, r14",
     "  macadamia_cross_step 48, r14, r15",
     "  macadamia_cross_step 56, r15, r8",
-    "  macadamia_cross_end r8, 8, r9, 16, r10",
+    "  macadamia_cross_end r8",
+    "  mov [rdi + 8], r9",
+    "  mov [rdi + 16], r10",
     "  macadamia_cross_begin 8, r9",
     "  macadamia_cross_step 16, r11, r12",
     "  macadamia_cross_step 24, r12, r13",
@@ -230,81 +172,264 @@ global_asm!(
     "  macadamia_cross_step 40, r14, r15",
     "  macadamia_cross_step 48, r15, r8",
     "  macadamia_cross_step 56, r8, r9",
-    "  macadamia_cross_end r9, 24, r11, 32, r12",
+    "  macadamia_cross_end r9",
+    "  mov [rdi + 24], r11",
+    "  mov [rdi + 32], r12",
     "  macadamia_cross_begin 16, r10",
     "  macadamia_cross_step 24, r13, r14",
     "  macadamia_cross_step 32, r14, r15",
     "  macadamia_cross_step 40, r15, r8",
     "  macadamia_cross_step 48, r8, r9",
     "  macadamia_cross_step 56, r9, r10",
-    "  macadamia_cross_end r10, 40, r13, 48, r14",
+    "  macadamia_cross_end r10",
+    "  mov [rdi + 40], r13",
+    "  mov [rdi + 48], r14",
     "  macadamia_cross_begin 24, r11",
     "  macadamia_cross_step 32, r15, r8",
     "  macadamia_cross_step 40, r8, r9",
     "  macadamia_cross_step 48, r9, r10",
     "  macadamia_cross_step 56, r10, r11",
-    "  macadamia_cross_end r11, 56, r15, 64, r8",
+    "  macadamia_cross_end r11",
+    "  mov [rdi + 56], r15",
     "  macadamia_cross_begin 32, r12",
     "  macadamia_cross_step 40, r9, r10",
     "  macadamia_cross_step 48, r10, r11",
     "  macadamia_cross_step 56, r11, r12",
-    "  macadamia_cross_end r12, 72, r9, 80, r10",
+    "  macadamia_cross_end r12",
     "  macadamia_cross_begin 40, r13",
     "  macadamia_cross_step 48, r11, r12",
     "  macadamia_cross_step 56, r12, r13",
-    "  macadamia_cross_end r13, 88, r11, 96, r12",
+    "  macadamia_cross_end r13",
     "  macadamia_cross_begin 48, r14",
     "  macadamia_cross_step 56, r13, r14",
-    "  macadamia_cross_end r14, 104, r13, 112, r14",
-    "  macadamia_leave",
+    "  macadamia_cross_end r14",
+    "  xor r15d, r15d",
+    "  jmp 2f",
     ".p2align 6",
-    ".hidden macadamia_double_and_square",
-    ".globl macadamia_double_and_square",
-    "macadamia_double_and_square:", // rdi sum, rsi a, rdx count
-    "  push rbp",
-    "  mov rcx, rdx",
-    "  xor eax, eax", // clears CF and OF, which both live through the loop
+    ".Lmacadamia_multiply_block:", // rbx the block of the other factor
+    "  macadamia_block multiply",
     "2:",
+    "  mov rax, [rsp + 8 + {CARRY}]",
+    "  neg rax", // CF = carry
+    "  adc r8, [rdi + 64]",
+    "  adc r9, [rdi + 72]",
+    "  adc r10, [rdi + 80]",
+    "  adc r11, [rdi + 88]",
+    "  adc r12, [rdi + 96]",
+    "  adc r13, [rdi + 104]",
+    "  adc r14, [rdi + 112]",
+    "  adc r15, [rdi + 120]",
+    "  setc al",
+    "  movzx eax, al",
+    "  mov [rsp + 8 + {CARRY}], rax",
+    "  add rdi, 64",
+    "  add rsi, 64",
+    "  ret",
+    //
+    ".p2align 6",
+    ".hidden macadamia_multiply",
+    ".globl macadamia_multiply",
+    "macadamia_multiply:", // rdi, rsi, rdx, rcx, r8, r9, [rsp + 8]: as declared below
+    "  mov rax, [rsp + 8]",
+    "  jmp 2f",
+    ".hidden macadamia_square",
+    ".globl macadamia_square",
+    "macadamia_square:", // rdi, rsi, rdx, rcx, r8, r9: as declared below
+    "  xor eax, eax",
+    "2:",
+    "  push rbx",
+    "  push rbp",
+    "  push r12",
+    "  push r13",
+    "  push r14",
+    "  push r15",
+    "  sub rsp, {FRAME}",
+    "  mov [rsp + {PRODUCT}], rdi",
+    "  mov [rsp + {SUM}], rdi",
+    "  mov [rsp + {RESULT}], rsi",
+    "  mov [rsp + {MODULUS}], rdx",
+    "  mov [rsp + {INVERSE}], rcx",
+    "  mov [rsp + {BLOCKS}], r8",
+    "  mov [rsp + {ROWS}], r8",
+    "  mov [rsp + {FACTOR}], r9",
+    "  mov rbx, rax",
+    "  xor eax, eax",
+    "  mov [rsp + {ZERO}], rax",
+    // The product = 0.
+    "4:",
+    "  .irp offset, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120",
+    "    mov [rdi + \\offset], rax",
+    "  .endr",
+    "  sub rdi, -128",
+    "  dec r8",
+    "  jnz 4b",
+    "  test rbx, rbx",
+    "  jz 5f",
+    // The product += each block of b times all of a.
+    "4:",
+    "  mov rdi, [rsp + {SUM}]",
+    "  add qword ptr [rsp + {SUM}], 64",
+    "  mov rsi, [rsp + {FACTOR}]",
+    "  mov rax, [rsp + {BLOCKS}]",
+    "  mov [rsp + {COUNT}], rax",
+    "  macadamia_row multiply",
+    "  add rbx, 64",
+    "  dec qword ptr [rsp + {ROWS}]",
+    "  jnz 4b",
+    "  jmp 7f",
+    // The product += the cross products of each block of a and its products with those above it.
+    "5:",
+    "  mov rbx, r9",
+    "4:",
+    "  mov rdi, [rsp + {SUM}]",
+    "  sub qword ptr [rsp + {SUM}], -128",
+    "  mov rsi, rbx",
+    "  mov rax, [rsp + {ROWS}]",
+    "  mov [rsp + {COUNT}], rax",
+    "  macadamia_row cross",
+    "  add rbx, 64",
+    "  dec qword ptr [rsp + {ROWS}]",
+    "  jnz 4b",
+    // Twice the product + the squares of the limbs.
+    "  mov rdi, [rsp + {PRODUCT}]",
+    "  mov rsi, [rsp + {FACTOR}]",
+    "  mov rcx, [rsp + {BLOCKS}]",
+    "  xor eax, eax", // clears CF and OF, which both live through the loop
+    "4:",
     "  .irp offset, 0, 8, 16, 24, 32, 40, 48, 56",
     "    macadamia_square_step \\offset",
     "  .endr",
     "  lea rdi, [rdi + 128]",
     "  lea rsi, [rsi + 64]",
     "  lea rcx, [rcx - 1]",
-    "  jrcxz 3f",
-    "  jmp 2b",
-    "3:",
+    "  jrcxz 7f",
+    "  jmp 4b",
+    // The product += multiples of the modulus. A block of it that becomes zero is room for the
+    // block of the quotient that makes it so, and then for the carry out of the row. That carry
+    // belongs to the block above the row, where the next row ends. No quotient depends on it, so
+    // it waits until the end.
+    "7:",
+    "  mov rax, [rsp + {PRODUCT}]",
+    "  mov [rsp + {SUM}], rax",
+    "  mov rcx, [rsp + {BLOCKS}]",
+    "  mov [rsp + {ROWS}], rcx",
+    "4:",
+    "  mov rdi, [rsp + {SUM}]",
+    "  mov rbx, rdi",
+    "  add qword ptr [rsp + {SUM}], 64",
+    "  mov rsi, [rsp + {MODULUS}]",
+    "  mov rax, [rsp + {BLOCKS}]",
+    "  mov [rsp + {COUNT}], rax",
+    "  macadamia_row reduce",
+    "  mov rax, [rsp + {CARRY}]",
+    "  mov [rbx], rax",
+    "  dec qword ptr [rsp + {ROWS}]",
+    "  jnz 4b",
+    // The upper half += the carries, and the result = the upper half - the modulus.
+    "  mov rdi, [rsp + {SUM}]",
+    "  mov rdx, [rsp + {RESULT}]",
+    "  mov rsi, [rsp + {MODULUS}]",
+    "  mov rbx, [rsp + {PRODUCT}]",
+    "  mov rcx, [rsp + {BLOCKS}]",
+    "  xor eax, eax", // what is to be added to the block: 0 to 2
+    "  xor ebp, ebp", // 0 or -1: the borrow
+    "4:",
+    "  macadamia_load rdi",
+    "  add r8, rax",
+    "  .irp limb, r9, r10, r11, r12, r13, r14, r15",
+    "    adc \\limb, 0",
+    "  .endr",
+    "  macadamia_store rdi",
+    "  setc al",
+    "  movzx eax, al",
+    "  add rax, [rbx]",
+    "  neg rbp", // CF = borrow
+    "  sbb r8, [rsi]",
+    "  sbb r9, [rsi + 8]",
+    "  sbb r10, [rsi + 16]",
+    "  sbb r11, [rsi + 24]",
+    "  sbb r12, [rsi + 32]",
+    "  sbb r13, [rsi + 40]",
+    "  sbb r14, [rsi + 48]",
+    "  sbb r15, [rsi + 56]",
+    "  sbb rbp, rbp",
+    "  macadamia_store rdx",
+    "  add rbx, 64",
+    "  add rsi, 64",
+    "  add rdi, 64",
+    "  add rdx, 64",
+    "  dec rcx",
+    "  jnz 4b",
+    // The upper half itself, if it and the last carry are less than the modulus.
+    "  neg rbp",
+    "  sub rax, rbp", // CF, which lives through the loop
+    "  mov rdi, [rsp + {SUM}]",
+    "  mov rdx, [rsp + {RESULT}]",
+    "  mov rcx, [rsp + {BLOCKS}]",
+    "4:",
+    "  .irp offset, 0, 8, 16, 24, 32, 40, 48, 56",
+    "    mov rax, [rdx + \\offset]",
+    "    cmovc rax, [rdi + \\offset]",
+    "    mov [rdx + \\offset], rax",
+    "  .endr",
+    "  lea rdi, [rdi + 64]",
+    "  lea rdx, [rdx + 64]",
+    "  dec rcx", // keeps CF
+    "  jnz 4b",
+    "  add rsp, {FRAME}",
+    "  pop r15",
+    "  pop r14",
+    "  pop r13",
+    "  pop r12",
     "  pop rbp",
+    "  pop rbx",
     "  ret",
     ".popsection",
-    ".irp name, step, multiply_step, reduce_step, block, enter, leave, load_window, finish_row",
+    ".irp name, load, store, step, multiply_step, reduce_step, block, row",
     "  .purgem macadamia_\\name",
     ".endr",
     ".irp name, cross_begin, cross_step, cross_end, square_step",
     "  .purgem macadamia_\\name",
     ".endr",
+    // The frame: what is where, in bytes from rsp.
+    CARRY = const 0, // out of the last block of a row
+    COUNT = const 8, // blocks left in a row
+    ROWS = const 16, // rows left
+    SUM = const 24, // where the next row begins
+    PRODUCT = const 32,
+    RESULT = const 40,
+    MODULUS = const 48,
+    INVERSE = const 56,
+    BLOCKS = const 64,
+    FACTOR = const 72,
+    ZERO = const 80,
+    FRAME = const 88,
 );
 
 unsafe extern "sysv64" {
-    /// `sum` (8·`count` + 8 limbs) += `a` (8·`count` limbs) · `b` (8 limbs), `count` > 0; returns
-    /// the carry out. Needs BMI2 and ADX.
-    fn macadamia_multiply_row(sum: *mut u64, a: *const u64, b: *const u64, count: usize) -> u64;
-    /// `sum` (8·`count` + 8 limbs) += `quotient` · `modulus` (8·`count` limbs), `count` > 0, with
-    /// the quotient (8 limbs, written) that makes the low 8 limbs of the sum zero; these are not
-    /// written. Returns the carry out. Needs BMI2 and ADX.
-    fn macadamia_reduce_row(
-        sum: *mut u64,
+    /// `result` = `a` · `b` / 2^(512·`blocks`) modulo the modulus, less than it. `result`,
+    /// `modulus`, `a` and `b` have 8·`blocks` limbs, `product` has twice as many, `blocks` > 0;
+    /// `a` · `b` is less than 2^(512·`blocks`) times the modulus, and the modulus times
+    /// -`negative_inverse` is 1 modulo 2^64. Overwrites `product`; `result` is written when the
+    /// others have been read, except `modulus`, and may be one of them. Needs BMI2 and ADX.
+    fn macadamia_multiply(
+        product: *mut u64,
+        result: *mut u64,
         modulus: *const u64,
-        quotient: *mut u64,
         negative_inverse: u64,
-        count: usize,
-    ) -> u64;
-    /// `result` (16 limbs) = the products of different limbs of `a` (8 limbs), each once. Needs
-    /// BMI2 and ADX.
-    fn macadamia_cross_block(result: *mut u64, a: *const u64);
-    /// `sum` (16·`count` limbs) = 2·`sum` + the squares of the limbs of `a` (8·`count` limbs),
-    /// `count` > 0, modulo the sum's length. Needs BMI2 and ADX.
-    fn macadamia_double_and_square(sum: *mut u64, a: *const u64, count: usize);
+        blocks: usize,
+        a: *const u64,
+        b: *const u64,
+    );
+    /// The same for `a` · `a`.
+    fn macadamia_square(
+        product: *mut u64,
+        result: *mut u64,
+        modulus: *const u64,
+        negative_inverse: u64,
+        blocks: usize,
+        a: *const u64,
+    );
 }
 
 /// Proof that the processor has BMI2 and ADX. Their instructions use general registers only, so
@@ -326,145 +451,37 @@ impl Adx {
         (features & BMI2 != 0 && features & ADX != 0).then_some(Self(()))
     }
 
-    /// The blocks of `sum` from `place` on += `a` · `b`; returns the carry out of the blocks that
-    /// the product covers.
-    fn multiply_row(self, sum: &mut [Block], place: usize, a: &[Block], b: &Block) -> u64 {
-        match sum.get_mut(place..=place + a.len()) {
-            Some(sum) if !a.is_empty() => {
-                let (sum, a_limbs) = (sum.as_flattened_mut(), a.as_flattened());
-                // SAFETY: `sum` has one block more than `a`, which has at least one, `b` is one;
-                // `self` proves that the processor has the instructions.
-                unsafe {
-                    macadamia_multiply_row(sum.as_mut_ptr(), a_limbs.as_ptr(), b.as_ptr(), a.len())
-                }
-            }
-            _ => 0,
-        }
-    }
-
-    /// The blocks of `sum` from `place` on += a multiple of `modulus` that makes the first one
-    /// zero (it is not written); returns the carry out of the blocks that the multiple covers.
-    fn reduce_row(
-        self,
-        sum: &mut [Block],
-        place: usize,
-        modulus: &[Block],
-        negative_inverse: u64,
-    ) -> u64 {
-        let mut quotient = [0; BLOCK];
-        match sum.get_mut(place..=place + modulus.len()) {
-            Some(sum) if !modulus.is_empty() => {
-                let (sum, limbs) = (sum.as_flattened_mut(), modulus.as_flattened());
-                // SAFETY: `sum` has one block more than `modulus`, which has at least one, the
-                // quotient is one; `self` proves that the processor has the instructions.
-                unsafe {
-                    macadamia_reduce_row(
-                        sum.as_mut_ptr(),
-                        limbs.as_ptr(),
-                        quotient.as_mut_ptr(),
-                        negative_inverse,
-                        modulus.len(),
-                    )
-                }
-            }
-            _ => 0,
-        }
-    }
-
-    fn cross_block(self, result: &mut [Block; 2], a: &Block) {
-        let result = result.as_flattened_mut();
-        // SAFETY: `result` is two blocks and `a` is one; `self` proves that the processor has the
-        // instructions.
-        unsafe { macadamia_cross_block(result.as_mut_ptr(), a.as_ptr()) }
-    }
-
-    fn double_and_square(self, sum: &mut [[Block; 2]], a: &[Block]) {
-        if !a.is_empty() && sum.len() == a.len() {
-            let sum = sum.as_flattened_mut().as_flattened_mut();
-            // SAFETY: `sum` has two blocks for each of `a`, which has at least one; `self` proves
-            // that the processor has the instructions.
-            unsafe {
-                macadamia_double_and_square(sum.as_mut_ptr(), a.as_flattened().as_ptr(), a.len());
-            }
-        }
-    }
-}
-
-type Block = [u64; BLOCK];
-
-impl Adx {
-    /// a · b / 2^(64·N) modulo the modulus, less than it, for a and b less than it, or for one of
-    /// them any number. `negative_inverse` is -1/modulus modulo 2^64.
+    /// a = a · b / 2^(64·N) modulo the modulus, less than it, for a and b less than it, or for one
+    /// of them any number. `negative_inverse` is -1/modulus modulo 2^64.
     pub(super) fn multiply<const N: usize>(
         self,
         workspace: &mut Workspace,
         modulus: &[u64; N],
         negative_inverse: u64,
-        a: &[u64; N],
+        a: &mut [u64; N],
         b: &[u64; N],
-    ) -> [u64; N] {
-        let product = workspace.product::<N>();
-        product.as_flattened_mut().fill(0);
-        for (row, block) in b.as_chunks::<BLOCK>().0.iter().enumerate() {
-            // The rows so far are less than what their blocks hold: there is no carry.
-            let _zero = self.multiply_row(product, row, a.as_chunks::<BLOCK>().0, block);
-        }
-        self.reduce(product, modulus, negative_inverse)
+    ) {
+        let product = workspace.product::<N>().as_mut_ptr();
+        let (modulus, a, b) = (modulus.as_ptr(), a.as_mut_ptr(), b.as_ptr());
+        // SAFETY: the product has 2·N limbs and all others have N, which is a multiple of a
+        // block's limbs, and not zero, as `product` asserts. `self` proves that the processor has
+        // the instructions. Numbers that are not as they should be make the result wrong, no more.
+        unsafe { macadamia_multiply(product, a, modulus, negative_inverse, N / BLOCK, a, b) };
     }
 
-    /// a² / 2^(64·N) modulo the modulus, less than it, for a less than it: the products of
+    /// a = a² / 2^(64·N) modulo the modulus, less than it, for a less than it: the products of
     /// different limbs once, doubled, and the squares of the limbs.
     pub(super) fn square<const N: usize>(
         self,
         workspace: &mut Workspace,
         modulus: &[u64; N],
         negative_inverse: u64,
-        a: &[u64; N],
-    ) -> [u64; N] {
-        let product = workspace.product::<N>();
-        let blocks = a.as_chunks::<BLOCK>().0;
-        for (pair, block) in product.as_chunks_mut::<2>().0.iter_mut().zip(blocks) {
-            self.cross_block(pair, block);
-        }
-        for (row, block) in blocks.iter().enumerate() {
-            let others = blocks.get(row + 1..).unwrap_or_default();
-            let mut carry = self.multiply_row(product, 2 * row + 1, others, block);
-            let above = product.iter_mut().skip(row + 1 + blocks.len());
-            for limb in above.flatten() {
-                let out;
-                (*limb, out) = limb.overflowing_add(carry);
-                carry = u64::from(out);
-            }
-        }
-        self.double_and_square(product.as_chunks_mut::<2>().0, blocks);
-        self.reduce(product, modulus, negative_inverse)
-    }
-
-    /// (`product` + q · modulus) / 2^(64·N), with the q that makes the division exact, less than
-    /// the modulus.
-    fn reduce<const N: usize>(
-        self,
-        product: &mut [Block],
-        modulus: &[u64; N],
-        negative_inverse: u64,
-    ) -> [u64; N] {
-        let blocks = modulus.as_chunks::<BLOCK>().0;
-        // The carry out of a row belongs to the block that is above the row, where the next row
-        // ends. No quotient depends on it, so it waits until the end.
-        let mut result = [0; N];
-        let mut last_carry = 0;
-        for row in 0..blocks.len() {
-            let carry = self.reduce_row(product, row, blocks, negative_inverse);
-            match result.get_mut(BLOCK * (row + 1)) {
-                Some(place) => *place = carry,
-                None => last_carry = carry,
-            }
-        }
-        let mut carry = false;
-        for (place, high) in result.iter_mut().zip(product.as_flattened().iter().skip(N)) {
-            (*place, carry) = place.carrying_add(*high, carry);
-        }
-        subtract_once(&result, last_carry + u64::from(carry), modulus)
+        a: &mut [u64; N],
+    ) {
+        let product = workspace.product::<N>().as_mut_ptr();
+        let (modulus, a) = (modulus.as_ptr(), a.as_mut_ptr());
+        // SAFETY: as for `multiply`.
+        unsafe { macadamia_square(product, a, modulus, negative_inverse, N / BLOCK, a) };
     }
 }
 
@@ -477,9 +494,9 @@ impl Workspace {
     }
 
     /// Room for a product of two numbers of `N` limbs, with anything in it.
-    fn product<const N: usize>(&mut self) -> &mut [Block] {
+    fn product<const N: usize>(&mut self) -> &mut [u64] {
         const { assert!(N.is_multiple_of(BLOCK) && N > 0 && 2 * N <= PRODUCT_MAX) };
-        self.0.split_at_mut(2 * N).0.as_chunks_mut().0
+        self.0.split_at_mut(2 * N).0
     }
 }
 

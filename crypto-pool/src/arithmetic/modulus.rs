@@ -117,25 +117,43 @@ impl<const N: usize> Modulus<N> {
     /// a · b.
     #[must_use]
     pub fn multiply(&self, scratch: &mut Scratch, a: &Residue<N>, b: &Residue<N>) -> Residue<N> {
-        scratch.count();
-        match self.backend.0 {
-            Kind::Portable => self.reduce(Uint::from_words(*a).widening_mul(&Uint::from_words(*b))),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Adx(adx) => {
-                adx.multiply(&mut scratch.workspace, self.number(), self.negative_inverse, a, b)
-            }
-        }
+        let mut product = *a;
+        self.multiply_by(scratch, &mut product, b);
+        product
     }
 
     /// a².
     #[must_use]
     pub fn square(&self, scratch: &mut Scratch, a: &Residue<N>) -> Residue<N> {
+        let mut square = *a;
+        self.square_times(scratch, &mut square, 1);
+        square
+    }
+
+    /// a = a · b.
+    pub fn multiply_by(&self, scratch: &mut Scratch, a: &mut Residue<N>, b: &Residue<N>) {
         scratch.count();
         match self.backend.0 {
-            Kind::Portable => self.reduce(Uint::from_words(*a).widening_square()),
+            Kind::Portable => {
+                *a = self.reduce(Uint::from_words(*a).widening_mul(&Uint::from_words(*b)));
+            }
             #[cfg(target_arch = "x86_64")]
             Kind::Adx(adx) => {
-                adx.square(&mut scratch.workspace, self.number(), self.negative_inverse, a)
+                adx.multiply(&mut scratch.workspace, &self.number, self.negative_inverse, a, b);
+            }
+        }
+    }
+
+    /// a = a ^ 2^`count`.
+    pub fn square_times(&self, scratch: &mut Scratch, a: &mut Residue<N>, count: usize) {
+        for _ in 0..count {
+            scratch.count();
+            match self.backend.0 {
+                Kind::Portable => *a = self.reduce(Uint::from_words(*a).widening_square()),
+                #[cfg(target_arch = "x86_64")]
+                Kind::Adx(adx) => {
+                    adx.square(&mut scratch.workspace, &self.number, self.negative_inverse, a);
+                }
             }
         }
     }
@@ -184,13 +202,12 @@ impl<const N: usize> Modulus<N> {
             factor = self.double(&factor);
         }
         for _ in 0..squarings {
-            factor = self.square(scratch, &factor);
+            self.square_times(scratch, &mut factor, 1);
         }
         // One factor may be any number of N limbs: the product is still less than 2^(64·N) times
         // the modulus, which is all that the reduction needs.
-        let residue = self.multiply(scratch, number, &factor);
-        factor.zeroize();
-        residue
+        self.multiply_by(scratch, &mut factor, number);
+        factor
     }
 
     /// The number, less than the modulus, whose Montgomery form is `residue`.

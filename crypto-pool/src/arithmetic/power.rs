@@ -54,12 +54,10 @@ impl<const N: usize> Power<N> {
         };
         self.left_bits -= width;
         if self.left_bits + width < 64 * N {
-            for _ in 0..width {
-                self.accumulator = modulus.square(scratch, &self.accumulator);
-            }
+            modulus.square_times(scratch, &mut self.accumulator, width);
         }
         let mut factor = select(&self.table, bits(&self.exponent, self.left_bits, width));
-        self.accumulator = modulus.multiply(scratch, &self.accumulator, &factor);
+        modulus.multiply_by(scratch, &mut self.accumulator, &factor);
         factor.zeroize();
         (self.left_bits == 0).then_some(self.accumulator)
     }
@@ -98,9 +96,9 @@ pub(crate) fn small_power<const N: usize>(
 ) -> Residue<N> {
     let mut accumulator = modulus.one();
     for position in (0..u32::BITS - exponent.leading_zeros()).rev() {
-        accumulator = modulus.square(scratch, &accumulator);
+        modulus.square_times(scratch, &mut accumulator, 1);
         if exponent >> position & 1 != 0 {
-            accumulator = modulus.multiply(scratch, &accumulator, base);
+            modulus.multiply_by(scratch, &mut accumulator, base);
         }
     }
     accumulator
