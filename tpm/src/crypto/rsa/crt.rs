@@ -2,7 +2,6 @@
 //! The arithmetic of private keys: parameters of the Chinese remainder theorem from one prime
 //! (RFC 8017, 3.2), and recombination. `N` limbs hold a prime and `M` = 2·`N` the modulus.
 
-use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Limb, NonZero, Odd, Uint};
 use zeroize::Zeroize;
 
@@ -66,11 +65,10 @@ impl<const N: usize> Crt<N> {
         // h = (m_p - m_q)·q⁻¹ modulo p; m_q may be larger than p.
         let p = NonZero::new(self.p).into_option().ok_or(CryptoError::Fault)?;
         let mut difference = m_p.sub_mod(&m_q.rem(&p), &p);
-        let parameters =
-            FixedMontyParams::new(Odd::new(self.p).into_option().ok_or(CryptoError::Fault)?);
-        let h = FixedMontyForm::new(&difference, &parameters)
-            .mul(&FixedMontyForm::new(&self.q_inverse, &parameters));
-        let mut h = h.retrieve();
+        let (low, high) = difference.widening_mul(&self.q_inverse);
+        let mut product: Uint<M> = join(&low, &high)?;
+        let mut h = product.rem(&p);
+        product.zeroize();
         let (low, high) = h.widening_mul(&self.q);
         let mut result = join::<N, M>(&low, &high)?.wrapping_add(&m_q.resize::<M>());
         for secret in [&mut m_p, &mut m_q, &mut difference, &mut h] {

@@ -63,7 +63,7 @@ pub struct RsaPrivateKey {
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 struct Secret([u8; 5 * PRIME_SIZE_MAX]);
 
-/// b^e and b⁻¹ for a random b.
+/// b^e and b⁻¹ for a random b, in Montgomery form.
 #[derive(Clone)]
 struct Blinding {
     factor: RsaNumber,
@@ -152,7 +152,7 @@ impl RsaPrivateKey {
         let (factor, inverse) = self.next_blinding::<M>(power, random, &parameters)?;
 
         let key = Crt::<N>::load(&self.secret.0)?;
-        let blinded = FixedMontyForm::new(&input, &parameters).mul(&*factor).retrieve();
+        let blinded = times(&input, &factor, &parameters);
         let mut result = key.power(power, &blinded)?;
 
         let mut check = [0; M];
@@ -162,7 +162,7 @@ impl RsaPrivateKey {
             result.zeroize();
             return Err(CryptoError::Fault);
         }
-        let mut unblinded = FixedMontyForm::new(&result, &parameters).mul(&*inverse).retrieve();
+        let mut unblinded = times(&result, &inverse, &parameters);
         let mut output = RsaNumber::zero(self.public.size());
         to_bytes(&unblinded, output.as_mut_bytes());
         for secret in [&mut result, &mut unblinded] {
@@ -180,7 +180,7 @@ impl RsaPrivateKey {
     ) -> Result<BlindingPair<M>, CryptoError> {
         let form = |number: &RsaNumber| {
             let number = Zeroizing::new(from_bytes::<M>(number.as_bytes())?);
-            Ok(Zeroizing::new(FixedMontyForm::new(&number, parameters)))
+            Ok(Zeroizing::new(FixedMontyForm::from_montgomery(*number, parameters)))
         };
         let (factor, inverse, uses) = match self.blinding.take() {
             Some(pair) if pair.uses < BLINDING_USES_MAX => {
@@ -192,9 +192,9 @@ impl RsaPrivateKey {
             }
         };
         let stored = |form: &FixedMontyForm<M>| {
-            let square = Zeroizing::new(form.square().retrieve());
+            let square = Zeroizing::new(form.square());
             let mut number = RsaNumber::zero(self.public.size());
-            to_bytes(&square, number.as_mut_bytes());
+            to_bytes(square.as_montgomery(), number.as_mut_bytes());
             number
         };
         let (next_factor, next_inverse) = (stored(&factor), stored(&inverse));
@@ -226,6 +226,18 @@ impl RsaPrivateKey {
         }
         Err(CryptoError::Random)
     }
+}
+
+/// `number` · `factor`. A number that is taken for a Montgomery form, as it is, makes a product
+/// that is none: no conversion is needed.
+fn times<const M: usize>(
+    number: &Uint<M>,
+    factor: &FixedMontyForm<M>,
+    parameters: &FixedMontyParams<M>,
+) -> Uint<M> {
+    let number = Zeroizing::new(FixedMontyForm::from_montgomery(*number, parameters));
+    let product = Zeroizing::new(number.mul(factor));
+    product.to_montgomery()
 }
 
 type BlindingPair<const M: usize> = (Zeroizing<FixedMontyForm<M>>, Zeroizing<FixedMontyForm<M>>);
