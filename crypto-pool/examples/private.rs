@@ -43,41 +43,61 @@ impl rand_core::TryRng for Drbg {
 
 impl rand_core::TryCryptoRng for Drbg {}
 
-fn measure(count: u32, mut operation: impl FnMut()) -> Duration {
-    operation();
-    let begin = cpu_time();
-    for _ in 0..count {
-        operation();
+/// Rounds, in each of which every operation has its turn: what slows the machine down for a while
+/// slows all of them down.
+const ROUNDS: u32 = 25;
+/// Operations in a turn.
+const TURN: u32 = 8;
+
+/// The mean CPU time of each operation.
+fn measure<const K: usize>(mut operations: [&mut dyn FnMut(); K]) -> [Duration; K] {
+    let mut times = [Duration::ZERO; K];
+    operations.iter_mut().for_each(|operation| operation());
+    for _ in 0..ROUNDS {
+        for (operation, time) in operations.iter_mut().zip(&mut times) {
+            let begin = cpu_time();
+            for _ in 0..TURN {
+                operation();
+            }
+            *time += cpu_time() - begin;
+        }
     }
-    (cpu_time() - begin) / count
+    times.map(|time| time / (ROUNDS * TURN))
+}
+
+/// The engine's private operation.
+fn private(key: &RsaPrivateKey, power: &dyn ModularPower, input: &[u8]) -> impl FnMut() {
+    let (mut key, mut random) = (key.clone(), CtrDrbg::from_seed(&[4; 48]));
+    move || {
+        black_box(key.apply(power, &mut random, input).expect("a result"));
+    }
 }
 
 fn main() {
     let fast = Fast(Backend::detect());
     let (mut draws, mut random) = (CtrDrbg::from_seed(&[1; 48]), CtrDrbg::from_seed(&[2; 48]));
     for size in [256, 384, 512] {
-        let mut key =
-            generate_prime_pair(size, 65537, &fast, &mut draws, &mut random).expect("a key");
+        let key = generate_prime_pair(size, 65537, &fast, &mut draws, &mut random).expect("a key");
         let input = vec![0x5a; size];
-        let count = 200;
-        let [portable, detected] = [&Portable as &dyn ModularPower, &fast].map(|power| {
-            measure(count, || {
-                black_box(key.apply(power, &mut random, &input).expect("a result"));
-            })
-        });
-        let load = measure(count, || {
-            black_box(RsaPrivateKey::from_prime(key.public(), key.prime()).expect("a key"));
-        });
         let peer = peer(&key);
         let mut generator = Drbg(CtrDrbg::from_seed(&[3; 48]));
-        let other = measure(count, || {
-            let padding = rsa::Pkcs1v15Sign::new_unprefixed();
-            black_box(peer.sign_with_rng(&mut generator, padding, &input[..32]).expect("a result"));
-        });
+        let [portable, detected, other, load] = measure([
+            &mut private(&key, &Portable, &input),
+            &mut private(&key, &fast, &input),
+            &mut || {
+                let padding = rsa::Pkcs1v15Sign::new_unprefixed();
+                let signature = peer.sign_with_rng(&mut generator, padding, &input[..32]);
+                black_box(signature.expect("a result"));
+            },
+            &mut || {
+                black_box(RsaPrivateKey::from_prime(key.public(), key.prime()).expect("a key"));
+            },
+        ]);
+        let ratio = detected.as_secs_f64() / other.as_secs_f64();
         println!(
-            "RSA-{}: portable {portable:?}, detected {detected:?}, rsa crate {other:?}; \
-             load {load:?}",
-            8 * size
+            "RSA-{}: portable {portable:?}, detected {detected:?}, rsa crate {other:?} (detected: \
+             {ratio:.3} of it); load {load:?}",
+            8 * size,
         );
     }
 }
