@@ -66,8 +66,11 @@ global_asm!(
     "  .endif",
     "  macadamia_products 8, \\w1, \\w2, \\w3, \\w4, \\w5, \\w6, \\w7",
     "  mulx \\w0, rax, [rsi + 56]",
-    "  adcx \\w7, rax",
     "  adox \\w0, [rsp + 8 + {ZERO}]",
+    "  adcx \\w7, rax",
+    // Nobody needs this product. But with it a multiplication takes 6 to 9 % less on Zen 4, and a
+    // squaring 4 to 7 %, presumably as additions then wait less for the port of the multiplier.
+    "  mulx rbp, rbp, rax",
     "  adcx \\w0, [rsp + 8 + {ZERO}]",
     ".endm",
     ".macro macadamia_multiply_step offset, window:vararg",
