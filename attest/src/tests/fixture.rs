@@ -92,6 +92,8 @@ impl Platform for HostPlatform {
             string: *b"Macadamia\0\0\0\0\0\0\0",
             tpm_type: 1,
             firmware_version: FIRMWARE_VERSION,
+            command_size_max: usize::MAX,
+            response_size_max: usize::MAX,
         }
     }
 }
