@@ -77,7 +77,7 @@ pub fn sequences(octets: &[u8]) {
 }
 
 /// A TPM that starts with records that were changed, or goes on from a volatile state that was
-/// (inputs that begin with [`VOLATILE`]). It says so, or works.
+/// (inputs that begin with an octet of their own). It says so, or works.
 ///
 /// # Panics
 /// On a finding.
