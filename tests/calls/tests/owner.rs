@@ -77,7 +77,7 @@ fn the_owner_and_nobody_else_gives_the_key() {
     let package = |owner: &Owner| -> StateKeyPackage {
         owner.pack(&request, &keys, &mut UnwrapErr(SysRng)).expect("a package")
     };
-    let file = folder.join("state-key");
+    let file = folder.join("owner.state-key");
     let with = |package: StateKeyPackage| {
         std::fs::write(&file, package.as_bytes()).expect("a file");
         Options { state_key: Some(file.clone()), ..options.clone() }
