@@ -218,6 +218,7 @@ fn saved(mut fields: Fields<'_>) {
             assert_eq!(value.iter().any(|byte| *byte != 0), is_extended, "{bank} {number}");
         }
     }
+    assert_eq!(fields.number("timer, seconds left", 4), 0);
     fields.end();
 }
 
