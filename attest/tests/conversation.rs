@@ -11,6 +11,7 @@ use attest::{Evidence, Reference, chain, credential, hash, reference, report, ve
 mod fixture;
 #[path = "../src/tests/log.rs"]
 mod log;
+mod program;
 
 use attest::{last_seen, manifest::FreshnessRoot};
 use attest_agent::{
@@ -20,13 +21,13 @@ use attest_agent::{
     keys::AttestationKey,
 };
 use fixture::{Engine, IMAGE, Svsm, events, launch, log_of, manifest};
+use program::{Ran, folder, run};
 use serde_json::Value;
 use snp_abi::{launch::GuestPolicy, manifest::State};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output},
 };
 
 const ROOT: FreshnessRoot = FreshnessRoot { epoch: 4, sequence: 40, digest: [0xaa; 32] };
@@ -37,29 +38,6 @@ struct Scene {
     nonce: String,
     engine: Engine,
     key: AttestationKey,
-}
-
-/// What a run of the program left.
-struct Ran {
-    code: Option<i32>,
-    said: String,
-    complained: String,
-}
-
-fn run(folder: &Path, line: &str) -> Ran {
-    let program = env!("CARGO_BIN_EXE_attest");
-    let ran = Command::new(program).args(line.split_whitespace()).current_dir(folder).output();
-    let Output { status, stdout, stderr } = ran.expect("it starts");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    Ran { code: status.code(), said: text(stdout), complained: text(stderr) }
-}
-
-/// A folder of this name that is empty.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _absent = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a folder");
-    folder
 }
 
 impl Scene {
@@ -154,8 +132,9 @@ fn files_that_are_something_else_are_failures_of_the_command() {
     fs::write(&other, "{\"epoch\": 1}").expect("a file");
     for (given, complaint) in [
         ("--last-seen other", "other: not a freshness root"),
-        // One that can't be read is no first time.
+        // One that can't be read is no first time; nor is one below what is no folder.
         ("--last-seen .", "Is a directory"),
+        ("--last-seen other/seen", "other/seen: Not a directory"),
         ("--igvm other", "not an IGVM file"),
         ("--ek-issuer other", "EkCertificateMalformed"),
         ("--vcek other --chain other", "CertificateMalformed"),

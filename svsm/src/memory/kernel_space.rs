@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The SVSM's own address space: its region one to one, the guest window, and the frames behind.
 //!
-//! Built once on the first CPU before anything else runs; afterwards it only changes at bring-up,
-//! before other CPUs exist, so that no TLB but this CPU's needs a flush.
+//! Built once on the first CPU before anything else runs. Afterwards it only changes where memory
+//! has just been taken, for a stack's guard page or to share a page with the host: no other CPU has
+//! used it yet, so that no TLB but this CPU's needs a flush.
 
 use super::frames::{FRAMES_MAX, FrameAllocator, FrameError};
 use super::page_table::{Access, MapError, PageTable, TableMemory};

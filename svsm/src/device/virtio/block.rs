@@ -361,21 +361,4 @@ mod tests {
             disk.flush().unwrap_or_else(|error| panic!("{number}: {error:?}"));
         }
     }
-
-    #[test]
-    fn a_store_lives_on_it() {
-        use nvstore::simulation::model::{master_key, open};
-        use nvstore::simulation::random::SimulatedRandom;
-        use nvstore::{Capacity, Unanchored};
-        let mut disk = started(Device::honest(8 * 768)).unwrap();
-        let capacity = Capacity::for_tpm(BLOCK_BYTES);
-        let mut random = SimulatedRandom::new(1);
-        let mut store = open(&mut disk, capacity, &master_key(1), Unanchored, &mut random).unwrap();
-        let mut transaction = store.transaction();
-        transaction.put(b"name", &[3; 9000]).unwrap();
-        transaction.commit().unwrap();
-        drop(store);
-        let store = open(&mut disk, capacity, &master_key(1), Unanchored, &mut random).unwrap();
-        assert_eq!(store.value(b"name"), Some(&[3; 9000][..]));
-    }
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `attest` as a program: exit codes, what it writes, and what it doesn't.
+//! `attest state-key` as a state's owner runs it: who gets a package, and who doesn't.
 #![forbid(unsafe_code)]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod program;
+
+use std::{fs, path::Path};
 
 use emulator::SoftwarePsp;
 use p384::{
@@ -14,6 +12,7 @@ use p384::{
     elliptic_curve::sec1::ToSec1Point,
     pkcs8::{EncodePrivateKey, LineEnding},
 };
+use program::{Ran, folder, run};
 use sha2::{Digest, Sha256};
 use snp_abi::{
     Vmpl,
@@ -23,26 +22,8 @@ use snp_abi::{
 use zerocopy::{FromZeros, IntoBytes};
 
 const IMAGE: [u8; 48] = [0x77; 48];
-const ACCEPTED: i32 = 0;
 const REFUSED: i32 = 1;
 const FAILED: i32 = 2;
-
-/// A folder of this test's.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _absent = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).expect("a folder");
-    folder
-}
-
-/// Runs the program in a folder: its exit code, and all that it said.
-fn attest(folder: &Path, line: &str) -> (i32, String) {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_attest"));
-    let ran = program.current_dir(folder).args(line.split_whitespace()).output();
-    let ran = ran.expect("it starts");
-    let said = [ran.stdout, ran.stderr].concat();
-    (ran.status.code().expect("an exit code"), String::from_utf8(said).expect("text"))
-}
 
 fn public_key(secret: &SecretKey) -> PublicKey {
     let point = secret.public_key().to_sec1_point(false);
@@ -109,36 +90,15 @@ fn only_the_expected_image_gets_a_package() {
             format!("--launch-digest {image} --certificates log {test_root}"),
         ),
     ] {
-        let (found, said) = attest(&folder, &format!("{asks} {rest}"));
-        assert!(found == code && said.contains(named), "{rest}: {found}\n{said}");
+        let Ran { code: found, said, complained } = run(&folder, &format!("{asks} {rest}"));
+        let text = said + &complained;
+        assert!(found == Some(code) && text.contains(named), "{rest}: {found:?}\n{text}");
         assert!(!package.exists(), "{rest}");
     }
-    let (found, said) =
-        attest(&folder, &format!("{asks} --launch-digest {image} {table} {test_root} --json"));
-    assert!(found == ACCEPTED && said.contains("\"accepted\": true"), "{found}\n{said}");
+    let line = format!("{asks} --launch-digest {image} {table} {test_root} --json");
+    let Ran { code, said, complained } = run(&folder, &line);
+    assert!(code == Some(0) && said.contains("\"accepted\": true"), "{said}{complained}");
     let bytes = fs::read(&package).expect("a package");
     let sealed = StateKeyPackage::parse(&bytes).expect("a package");
     assert!(sealed.seal == [3; 16] && !bytes.windows(32).any(|window| window == [0x5c; 32]));
-}
-
-/// A file with the last state that is there and can't be read is not one that isn't there.
-#[test]
-fn what_was_seen_is_not_forgotten() {
-    let folder = folder("last-seen");
-    fs::write(folder.join("evidence"), "{}").expect("a file");
-    fs::write(folder.join("cut"), "").expect("a file");
-    let verify = format!(
-        "verify --evidence evidence --nonce {} --launch-digest {}",
-        "11".repeat(64),
-        "22".repeat(48)
-    );
-    let (code, said) = attest(&folder, &verify);
-    assert!(code == REFUSED && said.contains("EvidenceMalformed"), "{said}");
-    let (code, _) = attest(&folder, &format!("{verify} --last-seen new"));
-    assert!(code == REFUSED && !folder.join("new").exists(), "only what is accepted was seen");
-    // The second lies below a file, as it might below a folder that is closed to the program.
-    for unreadable in ["cut", "cut/seen"] {
-        let (code, said) = attest(&folder, &format!("{verify} --last-seen {unreadable}"));
-        assert!(code == FAILED && said.contains(unreadable), "{unreadable}: {code}\n{said}");
-    }
 }
